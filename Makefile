@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 export JOBS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build asan tsan clean distclean setup-build setup-tests
+.PHONY: help demo test setup build format asan tsan clean distclean setup-build setup-tests
 # Two targets of this file at once would only contend for the same folders; ninja and ctest get JOBS.
 .NOTPARALLEL:
 
@@ -35,6 +35,10 @@ setup: setup-tests ## everything that takes long: packages, engine, models, and 
 build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
 	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static headwater_bench
+
+format: ## rewrite C and C++ sources as .clang-format says
+	@scripts/setup-python.sh
+	@build/venv/bin/python tests/lint/check_format.py . --fix
 
 asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan

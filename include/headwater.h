@@ -40,14 +40,14 @@
 #include <stdint.h>
 
 /* Semantic versioning: a program built with 1.x runs with every library 1.y, y >= x. */
-#define HW_VERSION_MAJOR 1
-#define HW_VERSION_MINOR 0
-#define HW_VERSION_PATCH 0
-#define HW_VERSION "1.0.0"
+#define HW_VERSION_MAJOR  1
+#define HW_VERSION_MINOR  0
+#define HW_VERSION_PATCH  0
+#define HW_VERSION        "1.0.0"
 #define HW_VERSION_NUMBER (HW_VERSION_MAJOR * 1000000 + HW_VERSION_MINOR * 1000 + HW_VERSION_PATCH)
 
 #if defined(__GNUC__)
-#define HW_API __attribute__((visibility("default")))
+#define HW_API               __attribute__((visibility("default")))
 #define HW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define HW_API
@@ -187,26 +187,26 @@ typedef struct hw_model_info {
     const char *readout_problem; /* "", or why logits cannot be traced to the stream (method logit) */
     /* "" or why recurrent layers cannot be read: they count as the model's own part then */
     const char *recurrent_problem;
-    const int32_t *layers;       /* [L] the model's own index of each layer with attention, ascending */
+    const int32_t *layers; /* [L] the model's own index of each layer with attention, ascending */
     /* [n_sources] layers of `contribution` and `logit`, ascending: attention, and recurrent ones */
     const hw_source *sources;
     int32_t n_sources;
-    int32_t n_layers;            /* L */
-    int32_t n_blocks;            /* all blocks, including those without attention */
-    int32_t n_heads;             /* H, query heads (the most of any attention layer) */
+    int32_t n_layers; /* L */
+    int32_t n_blocks; /* all blocks, including those without attention */
+    int32_t n_heads;  /* H, query heads (the most of any attention layer) */
     int32_t n_heads_kv;
-    int32_t n_embd;              /* hidden size */
-    int32_t n_vocab;             /* V; 0 if there is no vocabulary */
-    int32_t n_ctx_train;         /* context length in training, tokens */
-    int32_t n_swa;               /* sliding window in tokens, 0 = none */
+    int32_t n_embd;      /* hidden size */
+    int32_t n_vocab;     /* V; 0 if there is no vocabulary */
+    int32_t n_ctx_train; /* context length in training, tokens */
+    int32_t n_swa;       /* sliding window in tokens, 0 = none */
     uint64_t n_params;
-    uint64_t n_bytes;            /* weights */
+    uint64_t n_bytes; /* weights */
     bool adds_bos;
     bool has_chat_template;
-    bool has_sinks;              /* learned sinks: the weights of a row sum to less than 1 */
-    bool host_rows;              /* attention of every layer is read in place, not copied from a device */
-    double row_error;            /* largest |1 - row sum| found by the probe */
-    const char *adapters;        /* hw_model_params.loras, separated by ", "; "" for none. They are in sample_sha256 */
+    bool has_sinks;       /* learned sinks: the weights of a row sum to less than 1 */
+    bool host_rows;       /* attention of every layer is read in place, not copied from a device */
+    double row_error;     /* largest |1 - row sum| found by the probe */
+    const char *adapters; /* hw_model_params.loras, separated by ", "; "" for none. They are in sample_sha256 */
 } hw_model_info;
 
 /* Accepted distance of a row's sum from 1: a softmax in F32 is off by at most 1e-6, so a larger distance means that
@@ -231,10 +231,10 @@ typedef struct hw_model_params {
     bool f32_cache;       /* keys and values as F32 instead of F16: for exact comparisons; doubles the cache */
     hw_progress_fn progress;
     hw_stop_fn stop;
-    void *ctx; /* for progress and stop */
-    const char *rpc_servers; /* "HOST:PORT,HOST:PORT": machines running hw_worker_run(), whose devices get blocks
+    void *ctx;                /* for progress and stop */
+    const char *rpc_servers;  /* "HOST:PORT,HOST:PORT": machines running hw_worker_run(), whose devices get blocks
                                 before this machine's; NULL: none. n_gpu_layers sets the number of blocks on devices */
-    const char *devices;     /* "RPC0,CUDA1": only these get blocks, in this order; NULL: all (see
+    const char *devices;      /* "RPC0,CUDA1": only these get blocks, in this order; NULL: all (see
                                 hw_device_list_new()) */
     const char *const *loras; /* [n_loras] low-rank adapters, GGUF files, each "FILE" or "FILE=SCALE"; NULL: none. One
                                  of another model is ARGUMENT */
@@ -265,8 +265,8 @@ HW_API hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error 
 typedef struct hw_model_file {
     char architecture[64]; /* "" if none is named */
     char name[128];
-    char quantisation[64]; /* as hw_model_info.quantisation, "" if the file does not say */
-    char problem[512];     /* "", or why it cannot be explained, as far as this shows without its weights */
+    char quantisation[64];      /* as hw_model_info.quantisation, "" if the file does not say */
+    char problem[512];          /* "", or why it cannot be explained, as far as this shows without its weights */
     uint64_t n_params, n_bytes; /* weights, of all files of a split */
     int32_t n_files;
 } hw_model_file;
@@ -282,11 +282,11 @@ HW_API hw_err hw_model_file_read(hw_model_file *out, size_t size, const char *pa
  * of level HW_LOG_FATAL. */
 
 typedef struct hw_device {
-    const char *name;        /* "CPU", "CUDA0", "RPC0" */
-    const char *description; /* the chip; HOST:PORT for RPC devices */
+    const char *name;               /* "CPU", "CUDA0", "RPC0" */
+    const char *description;        /* the chip; HOST:PORT for RPC devices */
     uint64_t n_bytes, n_bytes_free; /* memory; 0 if unknown */
-    bool takes_blocks; /* can be used by n_gpu_layers and hw_model_params.devices */
-    bool host;         /* its memory belongs to this process: rows are read in place */
+    bool takes_blocks;              /* can be used by n_gpu_layers and hw_model_params.devices */
+    bool host;                      /* its memory belongs to this process: rows are read in place */
 } hw_device;
 
 typedef struct hw_device_list hw_device_list;
@@ -339,7 +339,7 @@ typedef struct hw_token {
                           text: BOS, template */
     int32_t id;        /* -1 if there is no vocabulary (imports) */
     hw_role role;
-    float logprob;     /* as in hw_alternative; NaN if unknown (prompt tokens, imports) */
+    float logprob;          /* as in hw_alternative; NaN if unknown (prompt tokens, imports) */
     int32_t n_alternatives; /* 0 .. HW_N_ALTERNATIVES, most probable first */
     const hw_alternative *alternatives;
 } hw_token;
@@ -351,7 +351,7 @@ HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
 /* What layers that mix tokens added to the stream of target rows (norms, summed): the share of recurrent layers, which
  * methods of attention weights cannot see. NaN if the model has none, or if they are not read. */
 HW_API double hw_run_recurrent_share(const hw_run *run);
-HW_API size_t hw_run_n_reused(const hw_run *run);     /* prompt tokens whose rows were copied from
+HW_API size_t hw_run_n_reused(const hw_run *run); /* prompt tokens whose rows were copied from
                                                          hw_run_params.prefix; 0 for a run from a file */
 /* Token i, 0 <= i < T; its pointers are borrowed. */
 HW_API void hw_run_token_copy(hw_token *out, size_t size, const hw_run *run, size_t i);
@@ -368,7 +368,7 @@ HW_API size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, s
  * a character begins in another group. */
 HW_API size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n,
                                 int32_t group);
-HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, unchanged */
+HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes); /* the caller's prompt, unchanged */
 /* the joined bytes of the completion tokens */
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes);
 HW_API const hw_model_info *hw_run_model(const hw_run *run);
@@ -429,13 +429,13 @@ typedef struct hw_run_params {
     const char *completion; /* [completion_bytes] explain this text, which continues the prompt: no tokenizer space
                                is inserted between; NULL: generate */
     size_t completion_bytes;
-    size_t n_generate;  /* maximum number of tokens; default 32 */
-    bool chat;          /* wrap the prompt, as a user message, in the chat template */
-    float temperature;  /* 0: greedy */
-    int32_t top_k;      /* 0: all */
-    float top_p;        /* 1: all */
+    size_t n_generate; /* maximum number of tokens; default 32 */
+    bool chat;         /* wrap the prompt, as a user message, in the chat template */
+    float temperature; /* 0: greedy */
+    int32_t top_k;     /* 0: all */
+    float top_p;       /* 1: all */
     uint32_t seed;
-    hw_fuse fuse;       /* how heads are fused to one row */
+    hw_fuse fuse; /* how heads are fused to one row */
     /* Called with each completion token (token i of the run) when it is chosen; may be NULL. */
     void (*on_token)(void *ctx, const hw_run *run, size_t i);
     hw_progress_fn progress;
@@ -601,13 +601,13 @@ HW_API void hw_partition_columns(const hw_partition *partition, hw_method_params
 /* Traits of a method: the settings that apply to it, always or with certain other settings (columns and groups apply to
  * all), and the kind of its numbers. */
 enum {
-    HW_USES_FUSE = 1,       /* how heads were fused */
-    HW_USES_RESIDUAL = 2,   /* residual */
-    HW_USES_DIRECTION = 4,  /* direction: the method composes layers */
-    HW_USES_MEASURE = 8,    /* measure */
-    HW_USES_SEED = 16,      /* seed */
-    HW_USES_MODEL = 32,     /* model: the method runs it again, without parts of the prompt */
-    HW_GIVES_SHARES = 64,   /* each row, with its outside mass, sums to 1 (signed for projection); else nats */
+    HW_USES_FUSE = 1,          /* how heads were fused */
+    HW_USES_RESIDUAL = 2,      /* residual */
+    HW_USES_DIRECTION = 4,     /* direction: the method composes layers */
+    HW_USES_MEASURE = 8,       /* measure */
+    HW_USES_SEED = 16,         /* seed */
+    HW_USES_MODEL = 32,        /* model: the method runs it again, without parts of the prompt */
+    HW_GIVES_SHARES = 64,      /* each row, with its outside mass, sums to 1 (signed for projection); else nats */
     HW_USES_DISCARD = 128,     /* discard */
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
     HW_USES_AGGREGATE = 512,   /* aggregate */
@@ -620,13 +620,13 @@ enum {
 /* One row of the method table. */
 typedef struct hw_method_info {
     const char *name;
-    const char *summary;   /* one line */
-    const char *needs;     /* data that it reads from the trace */
+    const char *summary; /* one line */
+    const char *needs;   /* data that it reads from the trace */
     const char *cost;
-    const char *reference; /* paper and section */
+    const char *reference;   /* paper and section */
     const char *limitations; /* what it does not show */
-    uint32_t traits;       /* HW_USES_* and HW_GIVES_*, or-ed */
-    hw_row_retention rows;          /* rows that hw_explain() needs in the trace */
+    uint32_t traits;         /* HW_USES_* and HW_GIVES_*, or-ed */
+    hw_row_retention rows;   /* rows that hw_explain() needs in the trace */
 } hw_method_info;
 
 HW_API size_t hw_method_count(void);
@@ -637,7 +637,7 @@ HW_API const char *hw_method_problem(const hw_method_info *method, const hw_mode
 
 struct hw_method_params {
     size_t size;
-    hw_row_convention row;             /* predictor: row m-1+i, which chose token i; own: row m+i */
+    hw_row_convention row;  /* predictor: row m-1+i, which chose token i; own: row m+i */
     hw_direction direction; /* input: from the embeddings up to layer l; output: from the top down to l */
     hw_columns columns;     /* prompt: [:m]; all: also completion columns */
     double residual;        /* weight of the residual stream in a row, 0 <= r <= 1; default 0.5 */
@@ -662,7 +662,7 @@ struct hw_method_params {
                                1 */
     const char *const *group_names; /* [n_groups] UTF-8 names of groups; "" or NULL: their text. Does not affect
                                        numbers */
-    bool through;           /* follows contributions of completion tokens back to the prompt: see hw_through. For
+    bool through; /* follows contributions of completion tokens back to the prompt: see hw_through. For
                                columns `prompt` and methods that attribute to the completion (HW_USES_THROUGH) */
 };
 
@@ -699,15 +699,15 @@ typedef struct hw_setting_info {
                                    discarded"; NULL: not in headings */
     hw_setting_type type;
     hw_shown shown;
-    uint32_t uses;           /* HW_USES_ trait of the methods that it applies to; 0: all */
-    double min, max;         /* range of numbers; for text its length in bytes, max 0: no limit */
-    bool below_max;          /* excludes `max` itself */
+    uint32_t uses;            /* HW_USES_ trait of the methods that it applies to; 0: all */
+    double min, max;          /* range of numbers; for text its length in bytes, max 0: no limit */
+    bool below_max;           /* excludes `max` itself */
     const char *const *words; /* for HW_SETTING_WORD: [] names by value, NULL at the end */
-    double default_value;    /* for a word its index */
-    bool json_text;          /* result files store it as a string, because JSON numbers may not hold 64 bits */
-    bool optional;           /* absent from result files of earlier versions: they use its default */
-    bool sparse;             /* written to result files only if it is not the default */
-    bool transient;          /* not written to result files */
+    double default_value;     /* for a word its index */
+    bool json_text;           /* result files store it as a string, because JSON numbers may not hold 64 bits */
+    bool optional;            /* absent from result files of earlier versions: they use its default */
+    bool sparse;              /* written to result files only if it is not the default */
+    bool transient;           /* not written to result files */
 } hw_setting_info;
 
 /* The methods' settings: hw_method_params. */
@@ -769,7 +769,7 @@ static inline hw_method_params hw_attribution_params(const hw_attribution *a) {
     hw_attribution_params_copy(&params, sizeof params, a);
     return params;
 }
-HW_API size_t hw_attribution_n_passes(const hw_attribution *a);  /* forward passes that it needed besides the run's
+HW_API size_t hw_attribution_n_passes(const hw_attribution *a); /* forward passes that it needed besides the run's
                                                                     own */
 HW_API const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a);
 HW_API size_t hw_attribution_n_rows(const hw_attribution *a);    /* n */
@@ -777,8 +777,8 @@ HW_API size_t hw_attribution_n_columns(const hw_attribution *a); /* m, or T with
 HW_API size_t hw_attribution_n_layers(const hw_attribution *a);  /* L; 1 if the result has no layers */
 /* [L] the model's layer indices; -1: mean of all */
 HW_API const int32_t *hw_attribution_layers(const hw_attribution *a);
-HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
-HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
+HW_API const float *hw_attribution_values(const hw_attribution *a);  /* M [n, m, L] */
+HW_API const float *hw_attribution_outside(const hw_attribution *a); /* [n, L] mass on columns that M does not show */
 
 /* ------------------------------------------------------------------ explainers: methods for a run */
 
@@ -965,9 +965,9 @@ HW_API void hw_check_free(hw_check *check);
 HW_API size_t hw_check_count(const hw_check *check);
 /* the given methods first, then the baselines */
 HW_API const hw_check_row *hw_check_at(const hw_check *check, size_t i);
-HW_API double hw_check_base(const hw_check *check);                      /* log p(completion | whole prompt) */
-HW_API size_t hw_check_n_passes(const hw_check *check);                  /* forward passes of the whole check */
-HW_API size_t hw_check_n_masks(const hw_check *check);                    /* random masks of the LDS */
+HW_API double hw_check_base(const hw_check *check);     /* log p(completion | whole prompt) */
+HW_API size_t hw_check_n_passes(const hw_check *check); /* forward passes of the whole check */
+HW_API size_t hw_check_n_masks(const hw_check *check);  /* random masks of the LDS */
 /* Random mask i, for testing other scores on the same masks: which segments it keeps [segments] (borrowed), and the
  * logit of the completion's probability without the others, log(p / (1 - p)). */
 HW_API const bool *hw_check_mask(const hw_check *check, size_t i, double *logit);
@@ -1043,9 +1043,9 @@ typedef struct hw_citation_link {
  * passages they sum to 1 (or all are 0). Methods without a balance do not separate these: all is in `rest`. For methods
  * that leave passages out they are unknown: 0. */
 typedef struct hw_citation_elsewhere {
-    double rest;   /* the prompt outside the passages */
-    double answer; /* the answer so far */
-    double model;  /* MLPs, the last token itself, biases */
+    double rest;    /* the prompt outside the passages */
+    double answer;  /* the answer so far */
+    double model;   /* MLPs, the last token itself, biases */
     double through; /* share of all this and of the passages that came through the answer's own words, if they were
                        followed (hw_through): `answer` is 0 then */
 } hw_citation_elsewhere;
@@ -1058,7 +1058,7 @@ typedef struct hw_citation_elsewhere {
 HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                               const hw_segments *answer, const hw_citation_params *params, hw_error *err);
 HW_API void hw_citation_free(hw_citation *c);
-HW_API size_t hw_citation_n_parts(const hw_citation *c);    /* of the answer */
+HW_API size_t hw_citation_n_parts(const hw_citation *c); /* of the answer */
 HW_API size_t hw_citation_n_passages(const hw_citation *c);
 /* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
 HW_API void hw_citation_link_copy(hw_citation_link *out, size_t size, const hw_citation *c, size_t part,
@@ -1089,7 +1089,7 @@ typedef struct hw_confirmation hw_confirmation;
 
 typedef struct hw_confirm_params {
     size_t size;
-    size_t n_passages; /* number of passages of hw_citation_order(), 1 to 32; default 3. One pass each, and one of
+    size_t n_passages;       /* number of passages of hw_citation_order(), 1 to 32; default 3. One pass each, and one of
                           the whole prompt */
     hw_progress_fn progress; /* HW_STAGE_EXPLAIN, passes done of planned */
     hw_stop_fn stop;
@@ -1134,7 +1134,7 @@ typedef struct hw_format_info {
     const char *name;      /* "json" */
     const char *extension; /* ".json" */
     const char *summary;
-    bool many;             /* one file can hold several methods */
+    bool many; /* one file can hold several methods */
 } hw_format_info;
 
 HW_API size_t hw_format_count(void);
@@ -1227,8 +1227,8 @@ HW_API const float *hw_view_scores(const hw_view *view);  /* [m] mean over selec
                                                              columns */
 HW_API const float *hw_view_profile(const hw_view *view); /* [m, layers] mean over selected rows */
 HW_API bool hw_view_is_hidden(const hw_view *view, size_t column);
-HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores, before a lift */
-HW_API double hw_view_outside_mass(const hw_view *view);  /* mean mass on columns that M does not show */
+HW_API double hw_view_hidden_mass(const hw_view *view);  /* sum of hidden scores, before a lift */
+HW_API double hw_view_outside_mass(const hw_view *view); /* mean mass on columns that M does not show */
 /* The visible columns by descending score, ties by index: writes at most `n` to `out`, returns the number written. */
 HW_API size_t hw_view_top(const hw_view *view, size_t *out, size_t n);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the packages pinned in requirements-test.txt into build/venv: NumPy, safetensors, gguf, pytest and
-# Playwright; and into build/clients those of requirements-clients.txt. Prints and changes nothing if they are there.
+# Installs the packages pinned in requirements-test.txt into build/venv: NumPy, safetensors, gguf, pytest, Playwright
+# and clang-format; into build/clients those of requirements-clients.txt. Prints and changes nothing if they are there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

@@ -12,29 +12,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void discard_log(enum ggml_log_level level, const char *text, void *user)
-{
+static void discard_log(enum ggml_log_level level, const char *text, void *user) {
     (void)level;
     (void)text;
     (void)user;
 }
 
-static bool ask_nothing(struct ggml_tensor *tensor, bool ask, void *user)
-{
+static bool ask_nothing(struct ggml_tensor *tensor, bool ask, void *user) {
     (void)tensor;
     (void)user;
     return !ask;
 }
 
-static int missing(const char *what)
-{
+static int missing(const char *what) {
     fprintf(stderr, "engine probe: %s\n", what);
     return EXIT_FAILURE;
 }
 
 /* The fields that the library sets when it loads a model and opens a context. */
-static struct llama_context_params context_params(void)
-{
+static struct llama_context_params context_params(void) {
     struct llama_context_params params = llama_context_default_params();
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     params.cb_eval = ask_nothing;
@@ -46,8 +42,7 @@ static struct llama_context_params context_params(void)
 /* Referenced so that the linker must find it: clearing memory needs a context, and so a model. */
 static void (*const memory_clear)(llama_memory_t, bool) = llama_memory_clear;
 
-int main(void)
-{
+int main(void) {
     llama_log_set(discard_log, NULL);
     /* loads backends that are plug-ins */
     if (ggml_backend_dev_count() == 0) ggml_backend_load_all_from_path(ENGINE_LIB_DIR);
@@ -64,10 +59,8 @@ int main(void)
     struct gguf_init_params gguf = {.no_alloc = true, .ctx = NULL};
     if (gguf_init_from_file("/nonexistent/model.gguf", gguf))
         return missing("gguf_init_from_file opens a file that does not exist");
-    if (!ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU))
-        return missing("no CPU backend");
-    if (!ggml_get_type_traits(GGML_TYPE_Q4_1)->to_float)
-        return missing("no dequantisation of Q4_1");
+    if (!ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU)) return missing("no CPU backend");
+    if (!ggml_get_type_traits(GGML_TYPE_Q4_1)->to_float) return missing("no dequantisation of Q4_1");
 
     llama_backend_free();
     return EXIT_SUCCESS;

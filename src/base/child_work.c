@@ -159,7 +159,8 @@ hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, h
     if (rc == HW_OK && !made.whole && is_stopped(limits))
         rc = hw__fail(err, HW_ERR_CANCELLED, "%s: stopped", limits->what);
     if (rc != HW_OK) kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     if (rc == HW_OK && !made.whole) rc = fail_ended(status, limits, err);
     if (rc != HW_OK) {
         free(made.bytes);

@@ -2,7 +2,7 @@
 #include "base/parallel_for.h"
 
 hw_err hw__parallel_for(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
-                hw_error *err) {
+                        hw_error *err) {
     size_t failed = n;
     hw_err rc = HW_OK;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads ? (int)n_threads : omp_get_max_threads())

@@ -18,6 +18,6 @@ static inline void omp_set_num_threads(int n) { (void)n; }
 /* Calls one(ctx, i, err) for i = 0 .. n - 1; n_threads 0: as many as OpenMP has. Reports the error with the lowest i,
  * as a serial loop would; the other calls are made all the same. */
 hw_err hw__parallel_for(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
-                hw_error *err);
+                        hw_error *err);
 
 #endif

@@ -17,11 +17,11 @@ static const uint64_t MAX_HEADER = 64u << 20;
 enum { PREFIX_BYTES = 8, ALIGNMENT = 8, BUFFER_BYTES = 1 << 15, NAME_CAPACITY = 80 };
 
 struct hw__safetensors {
-    FILE *stream;                /* NULL: bytes */
-    const unsigned char *bytes;  /* [n_bytes] borrowed */
-    uint64_t n_bytes;            /* of the file, or the bytes */
-    json_t *header;      /* owns all names and strings */
-    hw__tensor *tensors; /* [n_tensors] in data order */
+    FILE *stream;               /* NULL: bytes */
+    const unsigned char *bytes; /* [n_bytes] borrowed */
+    uint64_t n_bytes;           /* of the file, or the bytes */
+    json_t *header;             /* owns all names and strings */
+    hw__tensor *tensors;        /* [n_tensors] in data order */
     size_t n_tensors;
     uint64_t data_begin; /* file offset of the data */
 };

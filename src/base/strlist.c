@@ -63,7 +63,7 @@ const char *hw__nearest_name(const char *word, hw__names names) {
 char *hw__unknown_name(char *out, size_t capacity, const char *word, hw__names names) {
     char list[700];
     const char *near = word ? hw__nearest_name(word, names) : NULL;
-    snprintf(out, capacity, "unknown name%s%s%s; accepted: %s", near ? ", did you mean " : "",
-             near ? near : "", near ? "?" : "", hw__join_names(list, sizeof list, names));
+    snprintf(out, capacity, "unknown name%s%s%s; accepted: %s", near ? ", did you mean " : "", near ? near : "",
+             near ? "?" : "", hw__join_names(list, sizeof list, names));
     return out;
 }

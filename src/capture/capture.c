@@ -170,7 +170,7 @@ typedef struct session {
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
     hw__against against;
-    hw_row_retention rows;       /* that the trace keeps */
+    hw_row_retention rows; /* that the trace keeps */
     uint32_t signals;
     size_t n_done;      /* tokens decoded */
     size_t last_row;    /* row of the last decode that predicts the next token */
@@ -186,7 +186,7 @@ static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logi
     hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, s->n_done + n, err);
     if (rc == HW_OK)
         rc = s->engine->ops->decode(s->engine, (hw__token_batch){ids, n, s->n_done, first_logit},
-                                     s->trace ? &sink : NULL, err);
+                                    s->trace ? &sink : NULL, err);
     if (rc == HW_OK) rc = hw__capture_stream(&s->capture, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
@@ -377,10 +377,8 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, s->rows, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
-    s->capture = (hw__capture){.trace = s->trace,
-                               .sinks = s->run->model.has_sinks,
-                               .n_threads = s->engine->n_threads,
-                               .explainer = x};
+    s->capture = (hw__capture){
+        .trace = s->trace, .sinks = s->run->model.has_sinks, .n_threads = s->engine->n_threads, .explainer = x};
     const hw_method_params *sums = hw__explainer_sums(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */

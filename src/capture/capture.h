@@ -14,10 +14,10 @@
 typedef struct hw__capture {
     hw_trace *trace;
     bool sinks;
-    size_t n_threads;        /* threads that share the rows of a chunk; 0: one */
-    hw_explainer *explainer; /* may consume streamed prompt rows; NULL: none */
+    size_t n_threads;                       /* threads that share the rows of a chunk; 0: one */
+    hw_explainer *explainer;                /* may consume streamed prompt rows; NULL: none */
     size_t held_layer, held_from, held_end; /* rows of one layer that are streamed when their signals are complete */
-    hw__signal_batch pending;                    /* zeroed: no signals */
+    hw__signal_batch pending;               /* zeroed: no signals */
     double added[2]; /* norms of what attention and what recurrent layers added to target rows, summed */
 } hw__capture;
 hw__sink hw__capture_sink(hw__capture *capture);

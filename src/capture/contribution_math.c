@@ -25,8 +25,8 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
     size_t n_vectors = values->n_heads * taps_of(values);
     if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
-    if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_vectors == n_vectors &&
-        scratch->width >= width && scratch->n_partial >= partial)
+    if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_vectors == n_vectors && scratch->width >= width &&
+        scratch->n_partial >= partial)
         return HW_OK;
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
@@ -131,9 +131,8 @@ static void multiply_block(const product_list *list, const hw__values *values, c
     size_t d = values->head_size, T = values->n_tokens;
     float *v = values->v + block->tap * values->n_heads_kv * d * T + block->first;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        hw__matmul_part(
-            (hw__part){scratch->partial, BLOCK}, (hw__part){scratch->query + kv * n_queries * group * d, d},
-            (hw__part){v + kv * d * T, T}, (hw__matmul_size){n_queries * group, d, block->n}, false);
+        hw__matmul_part((hw__part){scratch->partial, BLOCK}, (hw__part){scratch->query + kv * n_queries * group * d, d},
+                        (hw__part){v + kv * d * T, T}, (hw__matmul_size){n_queries * group, d, block->n}, false);
         for (size_t i = 0; i < list->n; i++)
             add_heads(&dot_products[i], scratch->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
                       kv, group, block);
@@ -269,8 +268,9 @@ static void measure_columns(const hw__lengths *l, size_t first, size_t n_made, c
     for (size_t i = 0; i < n; i++) {
         size_t k = first + i, left = l->row->n_keys - k, taps = taps_of(values);
         bool own = left == 1; /* T includes the residual */
-        const column c = {scratch->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
-                          values->n_heads, n_embd, taps < left ? taps : left};
+        const column c = {
+            scratch->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride, values->n_heads, n_embd,
+            taps < left ? taps : left};
         measured m = measure(&c, own ? s.added : s.y, s.factor);
         if (l->norm) l->norm[k] = (float)m.norm;
         if (l->proximity1) l->proximity1[k] = (float)fmax(0, s.one - m.one);

@@ -38,13 +38,13 @@ typedef struct hw__row {
 
 /* Scratch for one layer after another. Zero-initialised. */
 typedef struct hw__contribution_scratch {
-    float *direction;                        /* [n, D] filled by the caller */
-    float *projected;                        /* [n, H d] */
-    float *query;                            /* [H_kv, n H/H_kv, d] */
-    float *partial;                              /* [n H/H_kv, BLOCK] */
-    float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */
-    float *vectors;                          /* [taps, H, columns at once, D] */
-    double *stream;                          /* [3, D] of one row */
+    float *direction; /* [n, D] filled by the caller */
+    float *projected; /* [n, H d] */
+    float *query;     /* [H_kv, n H/H_kv, d] */
+    float *partial;   /* [n H/H_kv, BLOCK] */
+    float *gathered;  /* [columns at once, d] values of one KV head, for the vector measures */
+    float *vectors;   /* [taps, H, columns at once, D] */
+    double *stream;   /* [3, D] of one row */
     size_t n, n_embd, n_vectors, width, n_partial; /* what it was made for: directions, D, taps H, H d, floats of met */
 } hw__contribution_scratch;
 /* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one

@@ -102,8 +102,7 @@ static hw_err fail_row(const hw__heads *heads, const hw__fused_rows *rows, size_
     return hw__fail(err, HW_ERR_ENGINE,
                     "attention of layer %zu, %s, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
                     how.layer, which, heads->q0 + rows->first + i, of[h].sum, rows->n[i],
-                    of[h].min < 0 ? ", with negative weights" : "",
-                    HW_ROW_TOLERANCE);
+                    of[h].min < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
 }
 
 hw_err hw__fuse_rows(const hw__fused_rows *fused, const hw__heads *heads, hw__fusion how, hw_error *err) {

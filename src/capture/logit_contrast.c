@@ -57,9 +57,8 @@ static hw_err find(int32_t *id, hw__engine *engine, const char *text, size_t n, 
 }
 
 hw_err hw__against_read(hw__against *out, const char *text, hw__engine *engine, hw_error *err) {
-    static const char *const words[] = {[HW__AGAINST_MEAN] = "mean",
-                                        [HW__AGAINST_DISTRIBUTION] = "distribution",
-                                        [HW__AGAINST_SECOND] = "second"};
+    static const char *const words[] = {
+        [HW__AGAINST_MEAN] = "mean", [HW__AGAINST_DISTRIBUTION] = "distribution", [HW__AGAINST_SECOND] = "second"};
     hw__against v = {.kind = text ? HW__AGAINST_TOKEN : HW__AGAINST_MEAN, .id = -1};
     for (int i = 0; text && i < HW__AGAINST_TOKEN; i++)
         if (strcmp(text, words[i]) == 0) v.kind = (hw__against_kind)i;

@@ -9,12 +9,12 @@
 
 #include "base/error.h"
 #include "base/sized.h"
-#include "methods/explainer.h"
-#include "methods/rollout_forward.h"
-#include "capture/signal_batch.h"
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
+#include "capture/signal_batch.h"
 #include "capture/text_size.h"
+#include "methods/explainer.h"
+#include "methods/rollout_forward.h"
 
 #include <stdlib.h>
 
@@ -31,9 +31,9 @@ static const uint64_t TOKEN_BYTES = 4096;
 
 typedef struct sizes {
     double layers, sources, prompt, tokens, columns; /* L, with recurrent ones, m, T; columns of M */
-    double width;                           /* floats of a target row of a signal */
-    bool sums;                              /* signals are summed by segment */
-    double reused;                          /* tokens of the prefix reused from an earlier trace */
+    double width;                                    /* floats of a target row of a signal */
+    bool sums;                                       /* signals are summed by segment */
+    double reused;                                   /* tokens of the prefix reused from an earlier trace */
     hw_row_retention rows;
     uint32_t signals;
 } sizes;
@@ -96,8 +96,8 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
         results += numbers * s->columns * sizeof(float);
         /* Followed through the completion: M with its columns, also of what positions gathered, and finished rows. */
         if (x->list[i].params.through)
-            results += numbers * (2 * s->columns + n + (x->list[i].method->gathers ? s->columns + n : 0)) *
-                       sizeof(float);
+            results +=
+                numbers * (2 * s->columns + n + (x->list[i].method->gathers ? s->columns + n : 0)) * sizeof(float);
     }
     return composing + results;
 }

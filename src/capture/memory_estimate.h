@@ -4,8 +4,8 @@
 #ifndef HW_CAPTURE_MEMORY_ESTIMATE_H
 #define HW_CAPTURE_MEMORY_ESTIMATE_H
 
-#include "engine/engine.h"
 #include "data/run.h"
+#include "engine/engine.h"
 
 /* Tokens of a run that is not decoded yet. */
 typedef struct hw__run_tokens {

@@ -18,17 +18,17 @@
 
 /* State of tokenizing a text. */
 typedef struct reader {
-    hw_run *run;     /* NULL: only ids are made */
+    hw_run *run; /* NULL: only ids are made */
     hw__tokens *ids;
     hw__engine *engine;
     const hw_run_params *params;
     const char *text; /* [n] */
     size_t n;
-    const hw__turn *turns;    /* [n_turns] ascending: bytes that belong to the caller */
-    const size_t *prompt_at;  /* [n_turns] position of each of them in the run's prompt */
-    size_t n_turns, turn;     /* `turn`: the first one that does not end before the current position */
-    size_t prompt_end;        /* position in the run's prompt after the bytes read */
-    hw_role outside;          /* role of the tokens that the tokenizer adds around the text */
+    const hw__turn *turns;   /* [n_turns] ascending: bytes that belong to the caller */
+    const size_t *prompt_at; /* [n_turns] position of each of them in the run's prompt */
+    size_t n_turns, turn;    /* `turn`: the first one that does not end before the current position */
+    size_t prompt_end;       /* position in the run's prompt after the bytes read */
+    hw_role outside;         /* role of the tokens that the tokenizer adds around the text */
     bool special;
     unsigned flags;
     hw__control unread; /* the first control token in the caller's text that was tokenized as plain text; empty: none */
@@ -151,8 +151,7 @@ static hw_err add_text(reader *r, hw_error *err) {
         size_t end = found ? c.begin : r->n;
         while (found && c.strips_before && end > at && is_space(r->text[end - 1])) end--;
         rc = add_piece(r, at, end, err);
-        if (rc == HW_OK && found)
-            rc = add_tokens(r, &(hw__tokens){.ids = &c.id, .n = 1}, c.begin, c.end, false, err);
+        if (rc == HW_OK && found) rc = add_tokens(r, &(hw__tokens){.ids = &c.id, .n = 1}, c.begin, c.end, false, err);
         at = found ? c.end : r->n;
         while (found && c.strips_after && at < r->n && is_space(r->text[at])) at++;
     }

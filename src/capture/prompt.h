@@ -7,8 +7,8 @@
 #ifndef HW_CAPTURE_PROMPT_H
 #define HW_CAPTURE_PROMPT_H
 
-#include "engine/engine.h"
 #include "data/run.h"
+#include "engine/engine.h"
 
 /* Checks that prompt, messages and template of `params` are consistent. Errors: ARGUMENT. */
 hw_err hw__prompt_check(const hw_run_params *params, hw_error *err);

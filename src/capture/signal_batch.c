@@ -96,8 +96,7 @@ uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_
     double heads = (double)L * (double)H * (whole > rest ? whole : rest),
            stream = 3.0 * (double)capacity * info->n_embd;
     double factors = (double)capacity * (double)engine->n_factors, mixing = 0;
-    if (engine->n_mixing)
-        mixing = (double)capacity * ((double)engine->n_mixing + ((double)S + 1) * info->n_embd);
+    if (engine->n_mixing) mixing = (double)capacity * ((double)engine->n_mixing + ((double)S + 1) * info->n_embd);
     return (uint64_t)((heads + (double)S * stream + factors + mixing) * sizeof(float));
 }
 
@@ -472,11 +471,11 @@ typedef struct flush {
     float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
     float *carried; /* [n, n_sources + 1, D] a row's direction at each source and the embedding; NULL: z everywhere */
-    size_t direction[HW__MAX_BATCH_ROWS];       /* [n] index of the row's direction */
-    hw__readout how[HW__MAX_BATCH_ROWS]; /* [n_z] */
+    size_t direction[HW__MAX_BATCH_ROWS]; /* [n] index of the row's direction */
+    hw__readout how[HW__MAX_BATCH_ROWS];  /* [n_z] */
     float scale[HW__MAX_BATCH_ROWS];      /* [n] 1 / rms of its final stream */
     bool chosen[HW__MAX_BATCH_ROWS]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
-    share *shares;                 /* [L, n] */
+    share *shares;                   /* [L, n] */
 } flush;
 
 static int32_t chosen_id(const hw__signal_batch *p, size_t slot) {

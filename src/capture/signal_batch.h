@@ -17,10 +17,10 @@ enum { HW__MAX_BATCH_ROWS = 256 };
 
 typedef struct hw__signal_batch {
     hw_trace *trace;
-    uint32_t wanted; /* signals; 0: all functions do nothing */
-    bool every;      /* also rows before m-1 */
-    size_t capacity, n;  /* capacity in rows; rows in the batch */
-    size_t first;    /* absolute position of the first row */
+    uint32_t wanted;    /* signals; 0: all functions do nothing */
+    bool every;         /* also rows before m-1 */
+    size_t capacity, n; /* capacity in rows; rows in the batch */
+    size_t first;       /* absolute position of the first row */
     size_t n_keys, n_embd, n_heads;
     size_t n_sources;
     const hw_source *sources; /* [n_sources] of the run's model */
@@ -31,12 +31,12 @@ typedef struct hw__signal_batch {
     float *final, *origin;         /* [capacity, D] */
     float *mixing;                 /* [capacity, n_mixing] factors by which the row's stream is mixed */
     size_t n_mixing;
-    struct hw__factors *factors;   /* [n_sources] of those that gate what heads give */
-    double *logit;                 /* [capacity] logit of the chosen token as it is compared */
-    hw__contrast *contrasts;       /* [capacity] what it is compared with, in `ids` and `weights` */
-    int32_t *ids;                  /* [capacity, max others] */
-    double *weights;               /* [capacity, max others] */
-    struct hw__batch_workspace *workspaces;        /* [n_workspaces] one per thread, from the first batch on */
+    struct hw__factors *factors;            /* [n_sources] of those that gate what heads give */
+    double *logit;                          /* [capacity] logit of the chosen token as it is compared */
+    hw__contrast *contrasts;                /* [capacity] what it is compared with, in `ids` and `weights` */
+    int32_t *ids;                           /* [capacity, max others] */
+    double *weights;                        /* [capacity, max others] */
+    struct hw__batch_workspace *workspaces; /* [n_workspaces] one per thread, from the first batch on */
     size_t n_workspaces;
 } hw__signal_batch;
 

@@ -24,8 +24,7 @@ struct hw_attribution {
     hw_through *through;                /* [n] or NULL: contributions were not followed through the completion */
     float *hops;                        /* [n, n_hops] with `through`: share of each earlier completion token */
     size_t n_hops;
-    float *
-        measured; /* [L, T] HW_SIGNAL_RESIDUAL if the residual was measured, for a lift; NULL: not measured, or not
+    float *measured; /* [L, T] HW_SIGNAL_RESIDUAL if the residual was measured, for a lift; NULL: not measured, or not
                      in the file */
 };
 

@@ -4,8 +4,8 @@
  * Methods are linear in the columns, so the result equals that of a method seeded with the groups. Seeding takes less
  * memory; summing also works on results whose trace is gone.
  */
-#include "data/attribution.h"
 #include "base/error.h"
+#include "data/attribution.h"
 
 #include <stdlib.h>
 #include <string.h>

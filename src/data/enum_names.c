@@ -12,16 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(list) (sizeof(list) / sizeof *(list) - 1) /* the last entry is NULL */
+#define COUNT(list) (sizeof(list) / sizeof *(list)-1) /* the last entry is NULL */
 
 const char *const hw__fuse_words[] = {"mean", "max", "min", NULL};
 const char *const hw__row_words[] = {"predictor", "own", NULL};
 const char *const hw__direction_words[] = {"input", "output", NULL};
 const char *const hw__columns_words[] = {"prompt", "all", NULL};
 const char *const hw__measure_words[] = {"projection", "norm", "proximity1", "proximity2", NULL};
-static const char *const hw__signal_words[] = {"projection",     "norm",          "proximity1",     "proximity2",
-                                           "logit",          "residual",      "all_projection", "all_norm",
-                                           "all_proximity1", "all_proximity2", NULL};
+static const char *const hw__signal_words[] = {
+    "projection",     "norm",     "proximity1",     "proximity2",     "logit", "residual",
+    "all_projection", "all_norm", "all_proximity1", "all_proximity2", NULL};
 const char *const hw__aggregate_words[] = {"mean", "rollout", NULL};
 static const char *const hw__role_words[] = {"prompt", "completion", "special", "template", "thinking", NULL};
 static const char *const hw__precision_words[] = {"f32", "f16", NULL};

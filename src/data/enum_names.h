@@ -5,8 +5,10 @@
 #include "headwater.h"
 
 /* Indexed by the enum value; the last entry is NULL. */
-extern const char *const hw__fuse_words[], *const hw__row_words[], *const hw__direction_words[],
-    *const hw__columns_words[], *const hw__measure_words[], *const hw__aggregate_words[], *const hw__thinking_words[];
+extern const char *const hw__fuse_words[],
+    *const hw__row_words[], *const hw__direction_words[],
+                                *const hw__columns_words[], *const hw__measure_words[], *const hw__aggregate_words[],
+                                                                                            *const hw__thinking_words[];
 
 hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
 hw_err hw__row_retention_parse(hw_row_retention *out, const char *word, hw_error *err);

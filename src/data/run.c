@@ -26,9 +26,9 @@ static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena
 /* Copies the info with its strings and lists into the arena. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__arena *arena) {
     *to = *from;
-    const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
-                              &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
-                              &to->device, &to->problem,      &to->values_problem,  &to->readout_problem,
+    const char **strings[] = {&to->path,     &to->engine,           &to->engine_version,  &to->architecture,
+                              &to->name,     &to->quantisation,     &to->metadata_sha256, &to->sample_sha256,
+                              &to->device,   &to->problem,          &to->values_problem,  &to->readout_problem,
                               &to->adapters, &to->recurrent_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!(*strings[i] = hw__arena_strdup(arena, *strings[i] ? *strings[i] : ""))) return false;

@@ -6,8 +6,8 @@
 #ifndef HW_DATA_RUN_H
 #define HW_DATA_RUN_H
 
-#include "headwater.h"
 #include "data/arena.h"
+#include "headwater.h"
 
 #include <stdatomic.h>
 
@@ -34,13 +34,13 @@ struct hw_run {
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
     size_t n_tokens, capacity, n_prompt;
-    bool thinks; /* the last token is in a thinking section that has not ended */
+    bool thinks;             /* the last token is in a thinking section that has not ended */
     const hw_span *messages; /* [n_messages] in the arena, ascending: role and byte range in the prompt */
     size_t n_messages;
     const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in the arena */
     size_t n_remarks;
     double recurrent_share; /* see hw_run_recurrent_share() */
-    size_t n_reused; /* tokens of the prefix whose rows came from an earlier trace; not saved in files */
+    size_t n_reused;        /* tokens of the prefix whose rows came from an earlier trace; not saved in files */
 };
 
 /* A run with no tokens and one reference; `model` is copied. */

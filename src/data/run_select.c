@@ -1,7 +1,7 @@
 /* run_select.c - completion tokens selected by index, range or text. */
 #include "base/error.h"
-#include "data/run.h"
 #include "base/utf8.h"
+#include "data/run.h"
 
 #include <errno.h>
 #include <stdio.h>

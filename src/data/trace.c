@@ -85,7 +85,7 @@ void hw__trace_prefault(const hw_trace *trace) {
     for (int i = 0; i < HW_SIGNAL_RESIDUAL; i++)
         for (size_t l = 0; s->values[i] && l < trace->n_sources; l++)
             hw__prefault(hw__trace_signal(trace, (hw_signal)i, l, 0),
-                      fewer(s->n_rows, HW__PREFAULTED_ROWS) * s->width * sizeof(float));
+                         fewer(s->n_rows, HW__PREFAULTED_ROWS) * s->width * sizeof(float));
 }
 
 hw_err hw__trace_stream(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err) {

@@ -43,11 +43,11 @@ struct hw_trace {
     hw_row_retention kept;
     size_t rows_from; /* first row that is kept; 0: all, SIZE_MAX: none */
     hw__window window;
-    float **rows;    /* [L] arrays of the kept rows */
+    float **rows;     /* [L] arrays of the kept rows */
     size_t n_layers;  /* L */
     size_t n_sources; /* layers of signals: those and recurrent ones; of RESIDUAL: L */
-    size_t capacity;     /* capacity of the arrays in tokens; may be larger than the run */
-    bool growing;    /* capture is in progress: only the first n_rows rows are filled */
+    size_t capacity;  /* capacity of the arrays in tokens; may be larger than the run */
+    bool growing;     /* capture is in progress: only the first n_rows rows are filled */
     size_t n_rows;
     bool lacks_last; /* the last token's own row was not computed: nothing of its run reads it */
     double rounding; /* largest mass of a row that the file's precision moved to another column */

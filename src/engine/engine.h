@@ -34,9 +34,8 @@ typedef struct hw__stream {
     const float *added;  /* a: the source's contribution, after output projection, bias, post-norm and fixed factors */
     const float *mixed;  /* o: input of the post-norm; NULL in blocks without one */
     size_t factor_width; /* H d */
-    const float
-        *factor; /* [n_rows, H d] factors of the heads' outputs before W_O: a gate, 1/rms; NULL: none */
-    size_t n_rows, q0; /* the last layer provides only rows whose logits are kept */
+    const float *factor; /* [n_rows, H d] factors of the heads' outputs before W_O: a gate, 1/rms; NULL: none */
+    size_t n_rows, q0;   /* the last layer provides only rows whose logits are kept */
 } hw__stream;
 
 typedef enum hw__norm { HW__NORM_NONE, HW__NORM_RMS, HW__NORM_LAYER } hw__norm; /* LAYER subtracts the mean first */
@@ -72,20 +71,20 @@ typedef struct hw__values {
     float *v;      /* [n_taps, H_kv, d, n_tokens]: part i of token k belongs to the value of token k + i, whose weights
                       it has */
     size_t n_taps; /* parts of a value, from as many tokens: more than 1 behind a short convolution; 0: 1 */
-    float *wo;   /* [D, H*d] */
-    float *gain; /* [D] for a post-norm; NULL: none */
+    float *wo;     /* [D, H*d] */
+    float *gain;   /* [D] for a post-norm; NULL: none */
     hw__norm norm;
-    float eps;   /* for the post-norm's rms */
-    float scale; /* fixed factor, usually 1 */
+    float eps;            /* for the post-norm's rms */
+    float scale;          /* fixed factor, usually 1 */
     double stream_factor; /* from the stream at this source to the final one: the product of later blocks' factors */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
-    const hw__recurrent *recurrent; /* the weights of the values: NULL for attention, whose rows the sink received */
-    hw__recurrent recurrent_storage;   /* storage of `recurrent`, with arrays owned by the engine */
-    float *kept;                    /* [n_kept] storage of these arrays */
-    double *kept_double;            /* [n_kept_double] */
+    const hw__recurrent *recurrent;  /* the weights of the values: NULL for attention, whose rows the sink received */
+    hw__recurrent recurrent_storage; /* storage of `recurrent`, with arrays owned by the engine */
+    float *kept;                     /* [n_kept] storage of these arrays */
+    double *kept_double;             /* [n_kept_double] */
     size_t n_kept, n_kept_double;
-    float *gain_storage;                               /* storage of `gain` */
-    float *scratch;                                 /* for the engine */
+    float *gain_storage;                                        /* storage of `gain` */
+    float *scratch;                                             /* for the engine */
     size_t v_capacity, wo_capacity, n_gain_capacity, n_scratch; /* floats */
 } hw__values;
 void hw__values_clear(hw__values *values); /* frees the arrays */

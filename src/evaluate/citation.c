@@ -9,8 +9,8 @@
  * A mean over a sentence hides the one token that came from a passage, so marks use the peak. Only the attribution and
  * the two hw_segments are read, so results without their trace can be cited too.
  */
-#include "data/attribution.h"
 #include "evaluate/citation.h"
+#include "data/attribution.h"
 
 #include "base/error.h"
 #include "base/sized.h"
@@ -215,8 +215,7 @@ static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
 static void add_hops(hw_citation *c, const table *t, size_t i) {
     float *row = c->hops + (size_t)t->parts[i] * c->n_parts;
     for (size_t k = 0; k < i; k++)
-        if (t->parts[k] >= 0)
-            row[t->parts[k]] += (float)(hw_attribution_hop(t->a, i, k) * t->a->through[i].raised);
+        if (t->parts[k] >= 0) row[t->parts[k]] += (float)(hw_attribution_hop(t->a, i, k) * t->a->through[i].raised);
 }
 
 /* Turns sums over `n` tokens into means, and means into shares. */

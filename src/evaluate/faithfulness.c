@@ -8,12 +8,12 @@
  * stream, so that an ablation with the same seed is not judged on the masks it was fitted to.
  */
 #include "base/error.h"
-#include "occlusion/keep_masks.h"
-#include "methods/method.h"
 #include "base/sized.h"
 #include "base/splitmix64.h"
-#include "math/spearman.h"
 #include "evaluate/verdict.h"
+#include "math/spearman.h"
+#include "methods/method.h"
+#include "occlusion/keep_masks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,8 +35,8 @@ struct hw_check {
     size_t n;
     double base;
     size_t n_passes;
-    bool *masks_kept;     /* [n_cuts, n_segments] */
-    double *logits; /* [n_cuts] */
+    bool *masks_kept; /* [n_cuts, n_segments] */
+    double *logits;   /* [n_cuts] */
     size_t n_cuts, n_segments;
     char verdict[512];
 };

@@ -1,9 +1,9 @@
 /* attribution_json.c - the table of settings writes and reads the settings. */
 #include "formats/attribution_json.h"
 
+#include "base/utf8.h"
 #include "formats/setting_json.h"
 #include "formats/through_json.h"
-#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -94,8 +94,7 @@ static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     json_t *json = json_object();
     bool ok = json != NULL;
-    for (size_t i = 0; ok && i < hw_setting_count(); i++)
-        ok = hw__setting_put_json(json, p, hw_setting_at(i));
+    for (size_t i = 0; ok && i < hw_setting_count(); i++) ok = hw__setting_put_json(json, p, hw_setting_at(i));
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
              json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
@@ -239,7 +238,7 @@ static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool m
         json_int_t layer = json_integer_value(v);
         bool none = layer == -1 && before == -1,
              fits = none || ((layer > before || (layer == before && several)) && (l == 0 || before >= 0) &&
-                            has_layer(&a->run->model, layer));
+                             has_layer(&a->run->model, layer));
         if (!json_is_integer(v) || !fits)
             return hw__fail(err, HW_ERR_FORMAT,
                             "\"layers\" must be rising layers of the model, or all -1; entry %zu is not", l);

@@ -7,8 +7,8 @@
 #ifndef HW_FORMATS_ATTRIBUTION_JSON_H
 #define HW_FORMATS_ATTRIBUTION_JSON_H
 
-#include "data/attribution.h"
 #include "base/json.h"
+#include "data/attribution.h"
 
 /* Flags for writing: 17 digits read back to the same double. */
 #define HW__ATTRIBUTION_JSON_FLAGS JSON_COMPACT

@@ -5,12 +5,12 @@
  * segmenter for prompt and completion, the tokens that each filter hides, and M in a form that is small and quick to
  * read (quantized.h).
  */
+#include "base/utf8.h"
 #include "formats/attribution_json.h"
-#include "text/filter.h"
 #include "formats/quantized.h"
 #include "formats/run_json.h"
+#include "text/filter.h"
 #include "text/segments.h"
-#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

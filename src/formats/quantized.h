@@ -6,8 +6,8 @@
 #ifndef HW_FORMATS_QUANTIZED_H
 #define HW_FORMATS_QUANTIZED_H
 
-#include "data/attribution.h"
 #include "base/json.h"
+#include "data/attribution.h"
 
 /* {"matrix": ..., "mean": ...}; NaN is 0 in the matrix and NaN in the means. Release with json_decref(). Errors:
  * MEMORY, ARGUMENT (a value is infinite). */

@@ -7,8 +7,8 @@
 #ifndef HW_FORMATS_RESULT_H
 #define HW_FORMATS_RESULT_H
 
-#include "data/attribution.h"
 #include "base/atomic_file.h"
+#include "data/attribution.h"
 
 struct hw_result {
     hw_attribution **list; /* [n] owned */

@@ -234,8 +234,8 @@ static hw_err read_list(hw_result *out, const json_t *json, const hw_run *run, h
 
 static hw_err open_input(hw_result *out, hw__input from, hw_error *err) {
     json_t *json;
-    hw_err rc = from.bytes ? hw__json_parse(&json, from.bytes, from.n_bytes, err)
-                           : hw__json_load(&json, from.path, err);
+    hw_err rc =
+        from.bytes ? hw__json_parse(&json, from.bytes, from.n_bytes, err) : hw__json_load(&json, from.path, err);
     if (rc != HW_OK) return rc;
     hw_run *run = NULL;
     const json_t *object;

@@ -7,10 +7,10 @@
  *     completion_ids  I32 [tokens of the completion]
  *     residual        F32 [L, T] if the residual was measured: attention's share of the residual stream
  */
+#include "base/safetensors.h"
 #include "formats/attribution_json.h"
 #include "formats/result.h"
 #include "formats/run_json.h"
-#include "base/safetensors.h"
 
 #include <math.h>
 #include <stdlib.h>

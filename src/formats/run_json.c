@@ -5,8 +5,8 @@
 #include "formats/run_json.h"
 
 #include "data/enum_names.h"
-#include "formats/setting_json.h"
 #include "data/thinking.h"
+#include "formats/setting_json.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -26,10 +26,14 @@ typedef struct field {
     bool is_new; /* for TEXT: files of earlier versions lack it, and it is "" then */
 } field;
 
-#define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
-#define MODEL_NEW(name)    {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), true}
-#define MODEL(name, kind)  {#name, NULL, kind, offsetof(hw_model_info, name), false}
-#define OPTION(name, kind) {#name, NULL, kind, offsetof(hw__run_options, name), false}
+#define MODEL_TEXT(name)                                                                                               \
+    { #name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false }
+#define MODEL_NEW(name)                                                                                                \
+    { #name, #name "_bytes", TEXT, offsetof(hw_model_info, name), true }
+#define MODEL(name, kind)                                                                                              \
+    { #name, NULL, kind, offsetof(hw_model_info, name), false }
+#define OPTION(name, kind)                                                                                             \
+    { #name, NULL, kind, offsetof(hw__run_options, name), false }
 
 static const field model_fields[] = {
     MODEL_TEXT(path),
@@ -505,8 +509,7 @@ static hw_err get_tokens(hw_run *run, const json_t *json, hw_error *err) {
         rc = hw__json_int(&n_prompt, json, "n_prompt", 0, INT64_MAX, err);
     if (rc == HW_OK) rc = get_token_list(run, list, n_prompt, err);
     if (rc != HW_OK) return rc;
-    if (run->n_prompt == 0)
-        return hw__fail(err, HW_ERR_FORMAT, "no token before the completion: at least 1 is needed");
+    if (run->n_prompt == 0) return hw__fail(err, HW_ERR_FORMAT, "no token before the completion: at least 1 is needed");
     if (n_prompt >= 0 && (size_t)n_prompt != run->n_prompt)
         return hw__fail(err, HW_ERR_FORMAT, "\"n_prompt\" is %lld, and %zu tokens are before the completion",
                         (long long)n_prompt, run->n_prompt);

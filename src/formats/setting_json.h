@@ -2,8 +2,8 @@
 #ifndef HW_FORMATS_SETTING_JSON_H
 #define HW_FORMATS_SETTING_JSON_H
 
-#include "data/arena.h"
 #include "base/json.h"
+#include "data/arena.h"
 #include "data/setting.h"
 
 /* Adds the setting if files hold it. False when memory runs out. */

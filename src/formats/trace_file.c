@@ -17,12 +17,12 @@
  */
 #include "formats/trace_file.h"
 
-#include "formats/attribution_json.h"
-#include "base/parallel_for.h"
 #include "base/float16.h"
+#include "base/parallel_for.h"
 #include "base/sized.h"
-#include "formats/run_json.h"
 #include "data/enum_names.h"
+#include "formats/attribution_json.h"
+#include "formats/run_json.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,10 +2,10 @@
 #ifndef HW_FORMATS_TRACE_FILE_H
 #define HW_FORMATS_TRACE_FILE_H
 
-#include "engine/engine.h"
 #include "base/safetensors.h"
 #include "base/sha256.h"
 #include "data/trace.h"
+#include "engine/engine.h"
 
 /* The tensor that distinguishes a state from a trace, and the metadata key of its checksum. */
 #define HW__CACHE        "cache"

@@ -81,8 +81,8 @@ enum { STEPS = 4, FEW = 8 };
 typedef struct steps {
     size_t n, S;
     double *keys; /* [STEPS, S] F[0,i] k_i */
-    double *out; /* [STEPS, S] F[m,n] k_m */
-    double *end; /* [S] F[0,n], and S more as scratch */
+    double *out;  /* [STEPS, S] F[m,n] k_m */
+    double *end;  /* [S] F[0,n], and S more as scratch */
     double met[STEPS][STEPS], write[STEPS];
 } steps;
 

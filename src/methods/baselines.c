@@ -4,10 +4,10 @@
 #include "methods/baselines.h"
 
 #include "base/error.h"
-#include "methods/method.h"
-#include "methods/layer_matrix.h"
-#include "methods/through.h"
 #include "base/splitmix64.h"
+#include "methods/layer_matrix.h"
+#include "methods/method.h"
+#include "methods/through.h"
 
 #include <stdlib.h>
 

@@ -7,10 +7,10 @@
  * rollout.c composes attention.
  */
 #include "base/error.h"
-#include "methods/method.h"
-#include "methods/layer_matrix.h"
-#include "methods/rollout.h"
 #include "math/simd.h"
+#include "methods/layer_matrix.h"
+#include "methods/method.h"
+#include "methods/rollout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +55,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
         no_memory = !of || !from;
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++)
-            if (of && from)
-                put_row(a, trace, signal, (size_t)i, &(scratch){from, of, of + a->run->n_tokens});
+            if (of && from) put_row(a, trace, signal, (size_t)i, &(scratch){from, of, of + a->run->n_tokens});
         free(of);
         free(from);
     }

@@ -15,7 +15,7 @@ typedef struct hw__explanation {
     const hw__method *method;
     hw_method_params params;   /* if the prompt is split, with these columns from hw__explainer_begin() on */
     bool regrouped;            /* columns are those of hw_explainer_group(), until the next run */
-    bool has_streamed;                  /* it has consumed streamed prompt rows */
+    bool has_streamed;         /* it has consumed streamed prompt rows */
     bool failed;               /* it failed: on_rows is not called for it again */
     size_t next;               /* completion index of the first unexplained token */
     void *state;               /* state of the method */
@@ -26,8 +26,8 @@ struct hw_explainer {
     hw_explainer_params params;
     hw__explanation *list; /* [n] */
     size_t n;
-    char *by;              /* the segmenter; NULL: none */
-    char *spans;           /* [n_spans] JSON, instead of `by`; NULL: none */
+    char *by;    /* the segmenter; NULL: none */
+    char *spans; /* [n_spans] JSON, instead of `by`; NULL: none */
     size_t n_spans;
     char *spans_name;      /* prefix of errors about them; NULL: none */
     bool whole;            /* tokens of no segment form a column, too */

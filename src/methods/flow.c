@@ -7,8 +7,8 @@
  */
 #include "base/error.h"
 #include "math/maxflow.h"
-#include "methods/method.h"
 #include "methods/layer_matrix.h"
+#include "methods/method.h"
 
 #include <stdlib.h>
 

@@ -60,8 +60,7 @@ static const char no_attention[] = "the model has no attention layers, whose wei
 
 const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model) {
     if (model->problem[0]) return model->problem;
-    if (model->n_layers == 0 && method->rows != HW_ROWS_NONE)
-        return no_attention;
+    if (model->n_layers == 0 && method->rows != HW_ROWS_NONE) return no_attention;
     uint32_t signals = hw_method_signals(method->name, NULL);
     if (signals && model->values_problem[0]) return model->values_problem;
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
@@ -174,7 +173,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
 
 /* Explains with columns of the completion, which are then followed. */
 static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const hw__method *method,
-                           const hw_method_params *p, hw_error *err) {
+                              const hw_method_params *p, hw_error *err) {
     hw_method_params direct;
     int32_t *groups;
     hw_attribution *inner = NULL, *gathered = NULL, *a = NULL;

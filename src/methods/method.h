@@ -31,10 +31,10 @@ typedef struct hw__method {
      * with these settings; then the trace need not keep prompt rows. NULL: never. */
     bool (*can_consume)(const hw_method_params *p);
     hw_err (*consume)(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
-                   hw_error *err);
+                      hw_error *err);
     /* bytes that it keeps; SIZE_MAX: too many */
     size_t (*incremental_bytes)(const hw_trace *trace, const hw_method_params *p);
-    void (*incremental_free)(void *state);                                         /* accepts NULL */
+    void (*incremental_free)(void *state); /* accepts NULL */
 } hw__method;
 
 extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,

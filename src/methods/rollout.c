@@ -8,10 +8,10 @@
  */
 #include "methods/rollout.h"
 
-#include "methods/rollout_backward.h"
 #include "base/error.h"
-#include "methods/rollout_forward.h"
 #include "methods/method.h"
+#include "methods/rollout_backward.h"
+#include "methods/rollout_forward.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +107,8 @@ typedef struct composition {
     const hw__layer_matrix *matrix;
     const hw_method_params *p;
     size_t split;
-    partial_rows rows;  /* of M, of the layers below `split` */
-    float *top; /* the matrix after them, malloc'd; NULL: none */
+    partial_rows rows; /* of M, of the layers below `split` */
+    float *top;        /* the matrix after them, malloc'd; NULL: none */
 } composition;
 
 /* Composes layers 0 .. split - 1 from R_0 upwards. */
@@ -162,7 +162,7 @@ static hw_err push_down(composition *c, hw_error *err) {
     }
     if (rc == HW_OK && c->top)
         hw__blocks_multiply_shared((hw__part){partial_row(&c->rows, split, 0), c->rows.n_columns},
-                                  (hw__part){chain.v, n_tokens}, chain.n_rows, n_tokens, &c->f->shape, c->top);
+                                   (hw__part){chain.v, n_tokens}, chain.n_rows, n_tokens, &c->f->shape, c->top);
     for (size_t i = 0; i < up && !c->top && rc == HW_OK; i++)
         rc = put_vectors(a, split + i, chain.v + i * n * n_tokens, n_tokens, err);
     hw__rollout_backward_free(&chain);
@@ -332,7 +332,7 @@ static hw_err incremental(void **state, hw_attribution *a, const hw_trace *trace
 static bool can_consume(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
 
 static hw_err consume(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
-                   hw_error *err) {
+                      hw_error *err) {
     hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
     return hw__rollout_consume(state, &matrix, p, rows, err);
 }

@@ -53,7 +53,7 @@ void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a,
     }
     if (begin < c->n_rows)
         hw__blocks_multiply_shared((hw__part){c->next + begin * n, n}, (hw__part){c->v + begin * n, n},
-                                  c->n_rows - begin, n, &c->shape, c->layer);
+                                   c->n_rows - begin, n, &c->shape, c->layer);
     float *done = c->next;
     c->next = c->v;
     c->v = done;

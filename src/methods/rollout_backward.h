@@ -15,8 +15,8 @@
 
 typedef struct hw__rollout_backward {
     hw__block_layout shape; /* [T, T] of a layer */
-    float *layer;    /* Â_l, a level */
-    float *v, *next; /* [n_rows, T] */
+    float *layer;           /* Â_l, a level */
+    float *v, *next;        /* [n_rows, T] */
     size_t n_rows;
 } hw__rollout_backward;
 

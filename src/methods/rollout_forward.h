@@ -16,8 +16,8 @@ typedef struct hw__rollout_forward {
     hw__block_layout shape; /* [T, 1 + columns of M] */
     bool causal;
     size_t n_threads;
-    float *weights; /* [rows at once, T]: one buffer per thread, or one for few rows */
-    float *few_rows;     /* [few, C] results of few rows */
+    float *weights;  /* [rows at once, T]: one buffer per thread, or one for few rows */
+    float *few_rows; /* [few, C] results of few rows */
 } hw__rollout_forward;
 
 /* For the first `n_rows` tokens of a run that may grow to that length. */

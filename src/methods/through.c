@@ -42,9 +42,7 @@ static void solve(const equations *s) {
     for (long b = 0; b < blocks; b++) solve_block(s, (size_t)b * BLOCK);
 }
 
-void hw__through_solve(float *W, size_t cells, const hw__hops *hops) {
-    solve(&(equations){W, 0, W, cells, hops});
-}
+void hw__through_solve(float *W, size_t cells, const hw__hops *hops) { solve(&(equations){W, 0, W, cells, hops}); }
 
 void hw__through_apply(float *R, const float *W, size_t cells, const hw__hops *hops) {
     solve(&(equations){R, hops->begin, W, cells, hops});
@@ -141,9 +139,8 @@ static hw_through split_row(const share_row *to, const parts *row) {
     put_cell(to->outside, row->inner->outside + row->i * L, L, row->own < 0 ? row->embedding : 0,
              unit_of(row, rest, (double)L * unit));
     for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(counts(row, total_of(row, C + k)) * unit);
-    return (hw_through){.prompt_direct = sum > 0 ? prompt / sum : 0,
-                        .model_direct = sum > model ? model / sum : 1,
-                        .raised = sum / of};
+    return (hw_through){
+        .prompt_direct = sum > 0 ? prompt / sum : 0, .model_direct = sum > model ? model / sum : 1, .raised = sum / of};
 }
 
 /* The row's own token is the one before the token that it explains; `logit` counts its embedding separately from its

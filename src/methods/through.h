@@ -42,9 +42,9 @@ void hw__through_apply(float *R, const float *W, size_t cells, const hw__hops *h
 typedef struct hw__through_state {
     size_t n; /* rows */
     size_t capacity;
-    float *values;    /* [n, C, L] W */
-    float *outside;   /* [n, L] */
-    double *model;    /* [n] what W lacks to 1: from tokens that came from no token */
+    float *values;  /* [n, C, L] W */
+    float *outside; /* [n, L] */
+    double *model;  /* [n] what W lacks to 1: from tokens that came from no token */
 } hw__through_state;
 void hw__through_state_clear(hw__through_state *state);
 

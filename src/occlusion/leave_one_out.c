@@ -6,8 +6,8 @@
  *
  * Without groups every token is a segment. Segments that cannot be left out (special and template tokens only) get 0.
  */
-#include "occlusion/keep_masks.h"
 #include "methods/method.h"
+#include "occlusion/keep_masks.h"
 
 #include <stdlib.h>
 

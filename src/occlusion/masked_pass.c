@@ -42,7 +42,7 @@ static hw_err check_run(const hw_run *run, const hw_model_info *info, hw_error *
 }
 
 hw_err hw__masked_pass_new(hw__masked_pass **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
-                     hw_error *err) {
+                           hw_error *err) {
     hw_err rc = check_run(run, hw_model_describe(model), err);
     if (rc != HW_OK) return rc;
     hw__masked_pass *r = hw__alloc(1, sizeof *r);

@@ -8,8 +8,8 @@
 #ifndef HW_OCCLUSION_MASKED_PASS_H
 #define HW_OCCLUSION_MASKED_PASS_H
 
-#include "engine/engine.h"
 #include "data/run.h"
+#include "engine/engine.h"
 
 typedef struct hw__masked_pass hw__masked_pass;
 
@@ -21,7 +21,7 @@ typedef struct hw__masked_pass hw__masked_pass;
  * `stop` (nullable) ends a pass with HW_ERR_CANCELLED. Errors: ARGUMENT (no completion; not the run's model),
  * UNSUPPORTED (tokens without ids, as in imports). */
 hw_err hw__masked_pass_new(hw__masked_pass **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
-                     hw_error *err);
+                           hw_error *err);
 void hw__masked_pass_free(hw__masked_pass *r);
 
 void hw__masked_pass_size(const hw__masked_pass *r, size_t *n_prompt, size_t *n_completion);

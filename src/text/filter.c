@@ -7,11 +7,11 @@
  */
 #include "text/filter.h"
 
-#include "base/unicode.h"
-#include "text/stopwords.h"
 #include "base/strlist.h"
+#include "base/unicode.h"
 #include "base/utf8.h"
 #include "data/thinking.h"
+#include "text/stopwords.h"
 
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
@@ -230,9 +230,13 @@ static const filter filters[] = {
     {{"system", "tokens of system messages"}, NULL, NULL, true},
     {{"user", "tokens of the user's messages"}, NULL, NULL, true},
     {{"assistant", "tokens of the model's messages before its answer"}, NULL, NULL, true},
-    {{"thinking", "tokens of thinking sections, <think> ... </think> or other models' marks"}, NULL, name_thinking,
+    {{"thinking", "tokens of thinking sections, <think> ... </think> or other models' marks"},
+     NULL,
+     name_thinking,
      false},
-    {{"stopwords", "the commonest words of English, or of another language: stopwords:de"}, NULL, name_stopwords,
+    {{"stopwords", "the commonest words of English, or of another language: stopwords:de"},
+     NULL,
+     name_stopwords,
      false},
 };
 enum { N_FILTERS = sizeof filters / sizeof *filters };

@@ -8,8 +8,8 @@
  */
 #include "text/segments.h"
 
-#include "base/unicode.h"
 #include "base/strlist.h"
+#include "base/unicode.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -262,7 +262,7 @@ static hw_err collect(hw_segments **out, const pieces *c, const hw__side *side, 
 
 /* Splits by a segmenter, or by pattern [n] if it is NULL. */
 static hw_err split_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n,
-                       hw_error *err) {
+                         hw_error *err) {
     hw__utf16 text;
     hw_err rc = hw__utf16_new(&text, side->text, side->n_bytes, err);
     if (rc != HW_OK) return rc;

@@ -11,7 +11,7 @@
 
 struct hw_segments {
     hw__arena arena; /* names */
-    hw_span *spans; /* [n] ascending, without overlap */
+    hw_span *spans;  /* [n] ascending, without overlap */
     size_t n;
     int32_t *groups; /* [n_tokens] */
     size_t n_tokens;

@@ -1,7 +1,7 @@
 /* segments_given.c - segments given by the caller: passages, fields of a form. Count, order and names are kept. */
 #include "base/json.h"
-#include "text/segments.h"
 #include "base/utf8.h"
+#include "text/segments.h"
 
 #include <unicode/utf8.h>
 

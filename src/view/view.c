@@ -3,10 +3,10 @@
  *
  * The folder view/: M to scores, averaged and filtered. The one file of its folder.
  */
-#include "data/attribution.h"
-#include "methods/baselines.h"
 #include "base/error.h"
 #include "base/sized.h"
+#include "data/attribution.h"
+#include "methods/baselines.h"
 #include "text/filter.h"
 
 #include <stdlib.h>

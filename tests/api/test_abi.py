@@ -162,7 +162,7 @@ def test_only_public_functions_are_exported():
 
 
 def test_the_name_that_programs_load_has_the_major_version():
-    major = re.search(r"#define HW_VERSION_MAJOR (\d+)", HEADER.read_text())[1]
+    major = re.search(r"#define HW_VERSION_MAJOR +(\d+)", HEADER.read_text())[1]
     assert f"[libheadwater.so.{major}]" in run("readelf", "-d", LIBRARY).stdout
 
 

@@ -4,9 +4,9 @@
  * the engine's logits say. In full precision the parts sum to the engine's own logit; products of quantised weights
  * round on the way there.
  */
+#include "capture/top_tokens.h"
 #include "support/files.h"
 #include "support/fixture.h"
-#include "capture/top_tokens.h"
 
 #include <math.h>
 #include <stdio.h>

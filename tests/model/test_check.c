@@ -4,8 +4,8 @@
  */
 #include "support/fixture.h"
 
-#include "occlusion/keep_masks.h"
 #include "base/splitmix64.h"
+#include "occlusion/keep_masks.h"
 
 #include <math.h>
 #include <stdio.h>

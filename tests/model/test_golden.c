@@ -9,8 +9,8 @@
  * far that moves the engine's own rows and log probabilities is measured here, against the same weights in full
  * precision.
  */
-#include "support/fixture.h"
 #include "base/safetensors.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

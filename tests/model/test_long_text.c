@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char TEXT[] = "Once upon a time, in 1987, there was  a village\nby the sea;\r\n\r\n\tit's \"they'll\" "
-                           "日本語 и ещё "
-                           "🎉👩‍👩‍👧 aaaaaaaaaaaaaaaaaaaa\xff\xfe <b>x</b> def f(x):\n    return x**2 + 1e-5   ";
+static const char TEXT[] =
+    "Once upon a time, in 1987, there was  a village\nby the sea;\r\n\r\n\tit's \"they'll\" "
+    "日本語 и ещё "
+    "🎉👩‍👩‍👧 aaaaaaaaaaaaaaaaaaaa\xff\xfe <b>x</b> def f(x):\n    return x**2 + 1e-5   ";
 
 static hw_model *open_zoo(const char *name) {
     char path[512];

@@ -56,7 +56,7 @@ static void made_ahead_or_when_asked_for(void **state) {
         assert_memory_equal(ahead, alone, of.width * sizeof *ahead);
         assert_memory_equal(ahead, shared, of.width * sizeof *ahead);
         assert_true(off_by(ahead, file, &of) < 1e-7); /* rounded to float once; means are about 1e-2 */
-        float *again = take(begun, file, &of, 2); /* what was made ahead is given away once */
+        float *again = take(begun, file, &of, 2);     /* what was made ahead is given away once */
         assert_memory_equal(ahead, again, of.width * sizeof *ahead);
         free(ahead);
         free(alone);

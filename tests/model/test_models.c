@@ -291,7 +291,8 @@ static const struct {
     const char *bytes;
     size_t n;
 } texts[] = {
-#define TEXT(s) {s, sizeof s - 1}
+#define TEXT(s)                                                                                                        \
+    { s, sizeof s - 1 }
     TEXT("Plain words."),
     TEXT(" leading space"),
     TEXT("   three"),

@@ -189,8 +189,13 @@ static void logits_of_several_tokens_are_compared(void **state) {
     int32_t ids[PROBE_TOKENS] = {1, 5, 6, 7};
     hw_error err = {0};
     probe p = {.proof = hw__proof_new(e), .architecture = "llama"};
-    hw__sink sink = {.rows = probe_rows, .stream = probe_stream, .final = probe_final, .origin = probe_origin,
-                     .mixing = probe_mixing, .ctx = &p, .values = true};
+    hw__sink sink = {.rows = probe_rows,
+                     .stream = probe_stream,
+                     .final = probe_final,
+                     .origin = probe_origin,
+                     .mixing = probe_mixing,
+                     .ctx = &p,
+                     .values = true};
     assert_int_equal(e->base.ops->begin(&e->base, PROBE_TOKENS, NULL, NULL, &err), HW_OK);
     assert_int_equal(read_graph(e, ids, PROBE_TOKENS, true, &err), HW_OK);
     hw__proof_free(p.proof);
@@ -239,10 +244,9 @@ static void a_decode_without_logits_can_have_one(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so),
-                                              cmocka_unit_test(another_convolution_is_dropped),
-                                              cmocka_unit_test(a_decode_without_logits_can_have_one),
-                                              cmocka_unit_test(logits_of_several_tokens_are_compared),
-                                              cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_step_refuses_what_is_not_so), cmocka_unit_test(another_convolution_is_dropped),
+        cmocka_unit_test(a_decode_without_logits_can_have_one), cmocka_unit_test(logits_of_several_tokens_are_compared),
+        cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -557,9 +557,8 @@ static void spoilt_bytes_never_crash(void **state) {
 
 /* Each has something of its own between attention and the stream, or between the stream and the logits: see the
  * script. */
-static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba",  "granite",
-                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r", "mamba",
-                                        "deci"};
+static const char *const explained[] = {"llama",  "gpt2", "gpt_oss", "jamba",     "granite", "gemma2",
+                                        "bitnet", "phi2", "falcon",  "command_r", "mamba",   "deci"};
 enum { N_EXPLAINED = sizeof explained / sizeof *explained };
 
 static hw_trace *capture_signals(hw_model *model, uint32_t signals) {
@@ -754,7 +753,7 @@ static void part_of_a_split_is_named(void **state) {
     rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
     assert_error(&err, rc, HW_ERR_IO, "part 2 of 2");
     assert_error(&err, rc, HW_ERR_IO, "half-00002-of-00002.gguf"); /* the file that is missing */
-    write_file("half-00002-of-00002.gguf", bytes, n); /* the first again */
+    write_file("half-00002-of-00002.gguf", bytes, n);              /* the first again */
     rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
     assert_error(&err, rc, HW_ERR_FORMAT, "does not say that it is part 2");
     write_file("renamed.gguf", bytes, n);

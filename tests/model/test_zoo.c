@@ -254,7 +254,9 @@ static void put_result(const zoo *z, const subject *s) {
     const hw_model_info *info = hw_model_describe(s->model);
     fprintf(z->table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s->name, info->architecture, text_of(s, "converted_from"),
             lack_of(info, "rollout"), lack_of(info, "contribution"), lack_of(info, "logit"),
-            !has_method(s, "rollout") ? "probe" : s->tables ? "tables" : "exact");
+            !has_method(s, "rollout") ? "probe"
+            : s->tables               ? "tables"
+                                      : "exact");
 }
 
 static void close_subject(subject *s) {

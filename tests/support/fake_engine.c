@@ -19,9 +19,9 @@ typedef struct fake_engine {
     fake_params p;
     hw_model_info info;
     int32_t layers[64];
-    int32_t *ids;                                     /* [room] the sequence */
+    int32_t *ids;                                         /* [room] the sequence */
     size_t n_ids, capacity, last_at, last_n, first_logit; /* of the last decode */
-    float *kept;                                      /* [last_n - first_logit, V] */
+    float *kept;                                          /* [last_n - first_logit, V] */
     hw_stop_fn stop;
     void *stop_ctx;
     uint64_t dice;
@@ -92,8 +92,7 @@ static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size
     *out = (hw__tokens){.ids = hw__alloc(n_read + 2, sizeof(int32_t))};
     assert_non_null(out->ids);
     if (flags & HW__TOKENIZE_BOS && e->p.adds_bos) out->ids[out->n++] = FAKE_BOS;
-    for (size_t at = 0; at < n_read; at += taken)
-        out->ids[out->n++] = longest(read + at, n_read - at, &taken);
+    for (size_t at = 0; at < n_read; at += taken) out->ids[out->n++] = longest(read + at, n_read - at, &taken);
     if (flags & HW__TOKENIZE_BOS && e->p.adds_end) out->ids[out->n++] = FAKE_END;
     free(read);
     return HW_OK;

@@ -18,7 +18,7 @@ typedef enum fake_failure {
     FAKE_ROW_SUM,      /* the last head's row sums to 1.5 */
     FAKE_ROW_SHORT,    /* the last head's row sums to 0.5 */
     FAKE_OPPOSED_SUMS, /* the first head's row sums to 1.5, the last one's to 0.5 */
-    FAKE_TOO_FEW_KEYS,     /* one column less than there are tokens */
+    FAKE_TOO_FEW_KEYS, /* one column less than there are tokens */
     FAKE_EXTRA_LAYER,  /* shows layer L */
     FAKE_DECODE,       /* decode fails */
     FAKE_NAN_LOGIT,

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "data/attribution.h"
-#include "capture/capture.h"
 #include "base/error.h"
+#include "capture/capture.h"
+#include "data/attribution.h"
 
 /* Weight of column k in row q, asked for k <= q only unless the trace is bidirectional. */
 typedef double (*attention_fn)(const void *ctx, size_t l, size_t h, size_t q, size_t k);

@@ -45,13 +45,13 @@ typedef enum bench_kind {
 typedef struct bench_variant {
     const char *name, *summary;
     bench_kind kind;
-    bool flash;                                  /* flash attention */
-    const char *by;                              /* columns are these segments of the prompt; NULL: tokens */
+    bool flash;                                 /* flash attention */
+    const char *by;                             /* columns are these segments of the prompt; NULL: tokens */
     const char *methods[BENCH_MAX_METHODS + 1]; /* [] ends with NULL */
-    hw_keep keep;                                /* what its trace keeps */
-    size_t live_rows;                            /* tokens between explanations while they come */
+    hw_keep keep;                               /* what its trace keeps */
+    size_t live_rows;                           /* tokens between explanations while they come */
     size_t max_m;                               /* runs only up to this many prompt tokens; 0: any */
-    bool once;                                   /* too slow for rounds: its figures are of the first */
+    bool once;                                  /* too slow for rounds: its figures are of the first */
 } bench_variant;
 
 /* The table; the first is plain generation, which all others are compared with. */

@@ -7,12 +7,12 @@
 #include <stdio.h>
 
 typedef struct bench_options {
-    const char *model;           /* -m, else $HEADWATER_MODEL */
-    const char *file;            /* text of the prompts; NULL: made up */
-    const char *table;           /* .csv to write; NULL: none */
-    const char *sizes;           /* "25,256" */
-    const char *variants;        /* NULL: all */
-    const char *rpc, *device;    /* as hw_model_params */
+    const char *model;        /* -m, else $HEADWATER_MODEL */
+    const char *file;         /* text of the prompts; NULL: made up */
+    const char *table;        /* .csv to write; NULL: none */
+    const char *sizes;        /* "25,256" */
+    const char *variants;     /* NULL: all */
+    const char *rpc, *device; /* as hw_model_params */
     int64_t n_generate, rounds;
     int64_t ctx, threads, gpu_layers, ubatch;
     bool f32_cache, quiet, verbose, help;

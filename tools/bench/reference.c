@@ -23,7 +23,7 @@ static const double rollout_absolute = 1e-6, rollout_relative = 1e-3, share_erro
 
 static hw_err differs(hw_error *err, const char *what, size_t token, size_t layer, double is, double should) {
     return hw__fail(err, HW_ERR_ENGINE, "%s of token %zu, layer %zu is %.9g, the reference gives %.9g", what, token,
-             layer, is, should);
+                    layer, is, should);
 }
 
 /* ------------------------------------------------------------------ rollout */

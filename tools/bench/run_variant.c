@@ -8,11 +8,11 @@
 
 #include "base/error.h"
 #include "capture/capture.h"
-#include "process_memory.h"
-#include "reference.h"
 #include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "process_memory.h"
+#include "reference.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -30,11 +30,11 @@ enum { PASSING_UBATCH = 128 };
 struct bench_run {
     const bench_job *job;
     const bench_variant *v;
-    hw_model *model; /* NULL: explained from the file */
-    size_t bytes;    /* of the prompt */
+    hw_model *model;      /* NULL: explained from the file */
+    size_t bytes;         /* of the prompt */
     char saved_file[256]; /* trace of `again`; "" for none */
-    hw_trace *kept;  /* of cuts, captured once */
-    bool warm;       /* it ran before */
+    hw_trace *kept;       /* of cuts, captured once */
+    bool warm;            /* it ran before */
     uint64_t peak, trace_bytes;
 };
 
@@ -51,9 +51,7 @@ typedef struct outcome {
 
 /* ------------------------------------------------------------------ explanations */
 
-static hw_err fail_memory(hw_error *err) {
-    return hw__fail(err, HW_ERR_MEMORY, "no memory for what a run explains");
-}
+static hw_err fail_memory(hw_error *err) { return hw__fail(err, HW_ERR_MEMORY, "no memory for what a run explains"); }
 
 /* Takes ownership of `part`. */
 static hw_err keep(outcome *o, hw_attribution *part) {

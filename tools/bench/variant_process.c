@@ -2,8 +2,8 @@
 #include "variant_process.h"
 
 #include "base/error.h"
-#include "run_variant.h"
 #include "cli/interrupt.h"
+#include "run_variant.h"
 
 #include <errno.h>
 #include <signal.h>

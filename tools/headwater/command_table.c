@@ -6,8 +6,8 @@
 extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info,
     command_methods, command_serve, command_plot, command_worker, command_models, command_engine_process;
 
-static const command *const commands[] = {&command_explain, &command_cite,  &command_check, &command_eval,
-                                          &command_serve,   &command_view,  &command_plot,  &command_info,
+static const command *const commands[] = {&command_explain, &command_cite,    &command_check, &command_eval,
+                                          &command_serve,   &command_view,    &command_plot,  &command_info,
                                           &command_models,  &command_methods, &command_worker};
 
 size_t commands_count(void) { return sizeof commands / sizeof *commands; }

@@ -9,10 +9,10 @@
  *
  * The folder engine/import/: the engine that replays attention exported from elsewhere.
  */
-#include "engine/engine.h"
 #include "base/json.h"
 #include "base/safetensors.h"
 #include "base/utf8.h"
+#include "engine/engine.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -53,7 +53,7 @@ typedef struct row_place {
 typedef struct findings {
     double row_error;
     double tolerance;
-    bool sinks;               /* sums below 1 are accepted */
+    bool sinks; /* sums below 1 are accepted */
     bool must_be_causal;
     bool causal;              /* so far */
     size_t layer, head, q, k; /* first weight on a later column, if not causal */

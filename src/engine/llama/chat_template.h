@@ -25,7 +25,7 @@ struct llama_model;
 hw_err hw__chat_template_render(hw__written *out, const struct llama_model *model, const hw__chat *chat, hw_error *err);
 
 /* The module's export; *bytes [n] is malloc'd with a terminator appended. */
-#define HW__TEMPLATE_MODULE "libheadwater-templates.so"
+#define HW__TEMPLATE_MODULE   "libheadwater-templates.so"
 #define HW__TEMPLATE_FUNCTION "headwater_render_template"
 hw_err headwater_render_template(char **bytes, size_t *n, const struct llama_model *model, const hw__chat *chat,
                                  hw_error *err);

@@ -129,8 +129,7 @@ hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t
         llama_memory_clear(memory, true);
         return rc;
     }
-    if (n_written != cache->n_bytes ||
-        llama_memory_seq_pos_min(memory, SEQUENCE) != 0 ||
+    if (n_written != cache->n_bytes || llama_memory_seq_pos_min(memory, SEQUENCE) != 0 ||
         llama_memory_seq_pos_max(memory, SEQUENCE) != (llama_pos)n - 1) {
         llama_memory_clear(memory, true);
         return hw__fail(err, HW_ERR_FORMAT, "the cache does not fit this model: its layers, sizes or types are others");

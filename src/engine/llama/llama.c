@@ -6,8 +6,8 @@
 #include "base/sized.h"
 
 #include "base/background.h"
-#include "engine/llama/device/backend.h"
 #include "engine/llama/chat_template.h"
+#include "engine/llama/device/backend.h"
 #include "engine/llama/device/guarded.h"
 #include "engine/llama/graph/stream_map.h"
 
@@ -140,8 +140,7 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     if (e->params.stop && e->params.stop(e->params.ctx))
         return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
     char reason[512];
-    hw__llama_load_problem(reason, sizeof reason,
-                           hw__gguf_text(hw__gguf_metadata(e->file), "general.architecture"));
+    hw__llama_load_problem(reason, sizeof reason, hw__gguf_text(hw__gguf_metadata(e->file), "general.architecture"));
     return hw__fail(err, HW_ERR_ENGINE, "%s: %s", path, reason);
 }
 

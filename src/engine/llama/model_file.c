@@ -1,8 +1,8 @@
 /* model_file.c - hw_model_file_read(): what a model's file says before its weights are loaded. */
 #include "base/sized.h"
 #include "engine/llama/device/backend.h"
-#include "engine/llama/file/gguf.h"
 #include "engine/llama/device/guarded.h"
+#include "engine/llama/file/gguf.h"
 #include "engine/llama/graph/llama_engine.h"
 
 #include <stdio.h>

@@ -55,9 +55,7 @@ std::string with_fixed_date(std::string source) {
 }
 
 /* The library would print to standard error. */
-void silence_log() {
-    common_log_set_verbosity_thold(-1);
-}
+void silence_log() { common_log_set_verbosity_thold(-1); }
 
 common_chat_templates_inputs inputs_of(const hw__chat &chat) {
     common_chat_templates_inputs in;
@@ -92,7 +90,7 @@ hw_err refuse(hw_error *err, hw_err code, const char *what, const char *reason) 
     return code;
 }
 
-}
+} // namespace
 
 /* The address of llama.cpp's model hub, for the program's downloads. */
 extern "C" __attribute__((visibility("default"))) const char *headwater_model_endpoint(void) {

@@ -1,8 +1,8 @@
 /* test_float16.c - every half there is, and every boundary between two of them: that is all that rounding can get
  * wrong. */
-#include "support/fixture.h"
 #include "base/float16.h"
 #include "math/simd.h"
+#include "support/fixture.h"
 
 #include <math.h>
 

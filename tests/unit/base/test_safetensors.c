@@ -1,8 +1,8 @@
 /* The safetensors container, and the files and text under it: what is written, what is refused. */
 #include "base/safetensors.h"
 
-#include "support/files.h"
 #include "base/utf8.h"
+#include "support/files.h"
 
 #include <float.h>
 #include <math.h>
@@ -77,7 +77,8 @@ static void utf8_makes_one_line_for_messages(void **state) {
     (void)state;
     char out[16];
     assert_string_equal(hw__utf8_line(out, sizeof out, "a\nb\x1B", 4), "a?b?");
-    assert_string_equal(hw__utf8_line(out, sizeof out, "\xFF", 1), "\xE2\x80\xB9" "FF\xE2\x80\xBA");
+    assert_string_equal(hw__utf8_line(out, sizeof out, "\xFF", 1), "\xE2\x80\xB9"
+                                                                   "FF\xE2\x80\xBA");
     assert_string_equal(hw__utf8_line(out, sizeof out, "\xC2\x85\xE2\x80\xA8", 5), "??"); /* NEL, line separator */
     /* Cut between characters, never inside one. */
     assert_string_equal(hw__utf8_line(out, sizeof out, "12345678901\xC3\xA9\xC3\xA9", 15), "12345678901...");

@@ -1,6 +1,6 @@
 /* test_splitmix64.c - the generator against its published sequence: masks and baselines of a seed must never change. */
-#include "support/fixture.h"
 #include "base/splitmix64.h"
+#include "support/fixture.h"
 
 static void published_sequence(void **state) {
     (void)state;

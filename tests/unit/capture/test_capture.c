@@ -3,8 +3,8 @@
  *
  * The engine is the fake one, whose every number is known, and which fails when asked to.
  */
-#include "support/fake_engine.h"
 #include "capture/head_fusion.h"
+#include "support/fake_engine.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * test_head_fusion.c - heads to one row, against plain sums in double; rows that are not a softmax are named, with any
  * number of threads.
  */
-#include "support/fixture.h"
-#include "capture/head_fusion.h"
 #include "base/splitmix64.h"
+#include "capture/head_fusion.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* test_logit_contrast.c - the one token that a text names, on the fake engine; what its logits give is in
  * model/test_logit_contrast.c. */
-#include "support/fake_engine.h"
 #include "capture/logit_contrast.h"
+#include "support/fake_engine.h"
 
 #include <string.h>
 
@@ -68,9 +68,7 @@ static void second_is_the_likeliest_other_one(void **state) {
     (void)state;
     static const hw_alternative best[] = {{.id = 4}, {.id = 9}, {.id = 2}};
     fake_params fake = fake_params_default();
-    static const struct {
-        int32_t id, n, other;
-    } cases[] = {{4, 3, 9}, {9, 3, 4}, {1, 3, 4}, {4, 1, 4}};
+    static const struct { int32_t id, n, other; } cases[] = {{4, 3, 9}, {9, 3, 4}, {1, 3, 4}, {4, 1, 4}};
     hw__against v;
     int32_t id;
     double weight;

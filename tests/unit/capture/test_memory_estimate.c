@@ -1,6 +1,6 @@
 /* test_memory_estimate.c - what a run would take, against what the library then allocates. */
-#include "support/fake_engine.h"
 #include "methods/rollout_forward.h"
+#include "support/fake_engine.h"
 
 #include <string.h>
 

@@ -4,10 +4,10 @@
  *
  * The engine is the fake one, whose rows depend on tokens and positions alone: all bits must be those of a fresh run.
  */
-#include "support/fake_engine.h"
-#include "support/files.h"
 #include "capture/prefix_reuse.h"
 #include "formats/trace_file.h"
+#include "support/fake_engine.h"
+#include "support/files.h"
 
 #include <math.h>
 #include <stdio.h>

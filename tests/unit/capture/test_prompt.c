@@ -219,7 +219,8 @@ static hw_run *run_of_messages(const fake_params *fake, const hw_message *messag
     return run;
 }
 
-#define SAID(who, text) {.role = (who), .content = (text), .content_bytes = sizeof(text) - 1}
+#define SAID(who, text)                                                                                                \
+    { .role = (who), .content = (text), .content_bytes = sizeof(text) - 1 }
 
 static void messages_are_joined_and_keep_their_roles(void **state) {
     (void)state;

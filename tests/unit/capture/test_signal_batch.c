@@ -1,7 +1,7 @@
 /* test_signal_batch.c - what is refused before a model runs for it; what waiting rows become is in
  * model/test_composed.c. */
-#include "support/fixture.h"
 #include "capture/signal_batch.h"
+#include "support/fixture.h"
 
 static const hw_model_info info = {
     .path = "m.gguf", .n_embd = 8, .n_heads = 2, .values_problem = "", .readout_problem = ""};

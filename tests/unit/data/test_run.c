@@ -1,7 +1,7 @@
 /* test_run.c - the small things that everything stands on: runs and their tokens, words, errors, pools, memory. */
-#include "support/fixture.h"
 #include "data/enum_names.h"
 #include "engine/log.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_run_select.c - completion tokens named by index, range or text. */
-#include "support/fixture.h"
 #include "base/utf8.h"
+#include "support/fixture.h"
 
 #include <string.h>
 

@@ -31,8 +31,8 @@ static void sections_of_the_completion(void **state) {
         const char *const *tokens;
         size_t n;
         const char *expected;
-    } cases[] = {{whole, 4, "..xxx."},         {cut, 7, "..xxxxxx."}, {endless, 4, "...xxx"}, {mistral, 4, "..xxx."},
-                 {channel, 7, "..xxxxx.."}, {two, 6, "..x.xxx."}, {prompt, 1, "..."}};
+    } cases[] = {{whole, 4, "..xxx."},      {cut, 7, "..xxxxxx."}, {endless, 4, "...xxx"}, {mistral, 4, "..xxx."},
+                 {channel, 7, "..xxxxx.."}, {two, 6, "..x.xxx."},  {prompt, 1, "..."}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_run *run = make_run(1, prompt, 2, cases[i].tokens, cases[i].n);
         assert_thinks(run, cases[i].expected);
@@ -96,8 +96,8 @@ static void roles_of_a_run_that_grows(void **state) {
     (void)state;
     static const char *const prompt[] = {"Why", "?"};
     static const char *const answer[] = {"Hm", "<th", "ink>", " so", "</", "think>", "yes", "<think>", "a", "b>c", "d"};
-    static const char *const expected[] = {"ppc",         "ppcc",        "ppcxx",     "ppcxxx",
-                                           "ppcxxxx",     "ppcxxxxx",    "ppcxxxxxc", "ppcxxxxxcx",
+    static const char *const expected[] = {"ppc",         "ppcc",         "ppcxx",        "ppcxxx",
+                                           "ppcxxxx",     "ppcxxxxx",     "ppcxxxxxc",    "ppcxxxxxcx",
                                            "ppcxxxxxcxx", "ppcxxxxxcxxx", "ppcxxxxxcxxxx"};
     hw_run *run = make_run(1, prompt, 2, NULL, 0);
     assert_int_equal(hw__thinking_roles(run, NULL), HW_OK);

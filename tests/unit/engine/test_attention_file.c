@@ -1,9 +1,9 @@
 /* The engine that replays exported attention, through its operations: what it shows, and what it refuses. */
+#include "base/safetensors.h"
+#include "data/trace.h"
 #include "engine/engine.h"
 #include "support/files.h"
 #include "support/fixture.h"
-#include "base/safetensors.h"
-#include "data/trace.h"
 
 #include <math.h>
 #include <stdlib.h>

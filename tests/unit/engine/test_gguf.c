@@ -1,8 +1,8 @@
 /* test_gguf.c - which bytes of a GGUF file its two checksums are of. */
+#include "base/sha256.h"
+#include "engine/llama/file/gguf.h"
 #include "support/files.h"
 #include "support/fixture.h"
-#include "engine/llama/file/gguf.h"
-#include "base/sha256.h"
 
 #include <gguf.h>
 

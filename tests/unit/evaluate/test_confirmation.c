@@ -36,8 +36,7 @@ static void set_up(setup *s, const additive *model, const float scores[6]) {
     if (hw_explain(&s->a, s->trace, "attention", &p, &err) != HW_OK) fail_msg("%s", err.msg);
     for (size_t i = 0; i < s->a->n_rows; i++)
         for (size_t k = 0; k < 6; k++)
-            for (size_t l = 0; l < s->a->n_layers; l++)
-                s->a->values[(i * 6 + k) * s->a->n_layers + l] = scores[k];
+            for (size_t l = 0; l < s->a->n_layers; l++) s->a->values[(i * 6 + k) * s->a->n_layers + l] = scores[k];
     if (hw_citation_new(&s->citation, s->a, s->passages, s->answer, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
 }
 
@@ -98,8 +97,7 @@ static void marks_go_by_what_was_measured(void **state) {
     bool before = hw_citation_at(s.citation, 2, 3).marked;
     hw_citation_confirm(s.citation, c);
     for (size_t part = 0; part < 3; part++)
-        for (size_t p = 0; p < 3; p++)
-            assert_true(hw_citation_at(s.citation, part, p).marked == (part == p && p < 2));
+        for (size_t p = 0; p < 3; p++) assert_true(hw_citation_at(s.citation, part, p).marked == (part == p && p < 2));
     assert_true(hw_citation_at(s.citation, 2, 3).marked == before);
     const size_t *order = hw_citation_order(s.citation, &n);
     assert_true(n == (size_t)2 + before && order[0] == 0 && order[1] == 1);

@@ -1,9 +1,9 @@
 /* test_faithfulness.c - a check's figures on a model whose answers add up, where each can be worked out, and what it
  * refuses. */
-#include "support/additive.h"
 #include "base/splitmix64.h"
 #include "math/spearman.h"
 #include "occlusion/masked_pass.h"
+#include "support/additive.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* test_verdict.c - the sentence that a check ends with, for each grade. */
-#include "support/fixture.h"
 #include "evaluate/verdict.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* test_docs_example.c - the examples of docs/reference/formats.md are what is written and read. */
+#include "base/json.h"
+#include "data/attribution.h"
 #include "support/files.h"
 #include "support/results.h"
 #include "support/sample.h"
-#include "base/json.h"
-#include "data/attribution.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Documents: numbers decode to within half a step, means exactly; segments and filters are the library's own; size. */
-#include "text/filter.h"
 #include "base/json.h"
 #include "support/sample.h"
+#include "text/filter.h"
 #include "text/segments.h"
 
 #include <math.h>
@@ -218,7 +218,8 @@ static void segments_are_those_of_the_library(void **state) {
     assert_string_equal(words, "[\"One\",\" two.\",\"\\n\\nThree\"]");
     free(words);
     char *passage = json_dumps(json_object_get(sides[0], "passage"), JSON_COMPACT | JSON_SORT_KEYS);
-    assert_string_equal(passage, "{\"groups\":[0,0,-1,-1],\"names\":[\"first \xE2\x80\xB9" "FF\xE2\x80\xBA\"]}");
+    assert_string_equal(passage, "{\"groups\":[0,0,-1,-1],\"names\":[\"first \xE2\x80\xB9"
+                                 "FF\xE2\x80\xBA\"]}");
     free(passage);
     assert_null(json_object_get(sides[1], "passage"));
     json_decref(json);

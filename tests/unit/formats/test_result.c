@@ -1,14 +1,14 @@
 /* test_result.c - results on disk: formats go by the ending, every format brings back what it can hold, files are whole
  * or not there. */
+#include "data/attribution.h"
 #include "support/files.h"
 #include "support/results.h"
 #include "support/sample.h"
-#include "data/attribution.h"
 
 #include <math.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

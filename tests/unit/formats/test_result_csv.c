@@ -1,8 +1,8 @@
 /* test_result_csv.c - .csv: exact bytes, and what is quoted. */
+#include "data/attribution.h"
 #include "support/files.h"
 #include "support/results.h"
 #include "support/sample.h"
-#include "data/attribution.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,7 +41,8 @@ static void csv_quotes_what_needs_it(void **state) {
         "0, \xF0\x9F\x99\x82,1,<|user|>,1,2\r\n0, \xF0\x9F\x99\x82,1,<|user|>,3,3\r\n"
         "0, \xF0\x9F\x99\x82,2,A\xC3\xA9,1,4\r\n0, \xF0\x9F\x99\x82,2,A\xC3\xA9,3,5\r\n"
         "0, \xF0\x9F\x99\x82,3,\", \"\"x\"\"\r\n\",1,6\r\n"; /* characters are where they begin */
-    static const char last[] = "2,\0,4,\xE2\x80\xB9" "FF\xE2\x80\xBA\0,3,\r\n";
+    static const char last[] = "2,\0,4,\xE2\x80\xB9"
+                               "FF\xE2\x80\xBA\0,3,\r\n";
     assert_memory_equal(text, first, sizeof first - 1);
     assert_memory_equal(text + n - (sizeof last - 1), last, sizeof last - 1);
     free(text);

@@ -1,8 +1,8 @@
 /* test_result_json.c - .json: what it holds, and what is refused. */
+#include "data/attribution.h"
 #include "support/files.h"
 #include "support/results.h"
 #include "support/sample.h"
-#include "data/attribution.h"
 
 #include <stdlib.h>
 #include <string.h>

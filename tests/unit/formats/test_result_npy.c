@@ -3,7 +3,6 @@
 #include "support/results.h"
 #include "support/sample.h"
 
-
 static void npy_is_exact(void **state) {
     (void)state;
     static const char expected[] = "\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 2), }"

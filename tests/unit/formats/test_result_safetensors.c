@@ -1,10 +1,10 @@
 /* test_result_safetensors.c - .safetensors results that are refused. */
-#include "support/files.h"
-#include "support/results.h"
-#include "support/sample.h"
 #include "base/json.h"
 #include "base/safetensors.h"
 #include "data/attribution.h"
+#include "support/files.h"
+#include "support/results.h"
+#include "support/sample.h"
 
 #include <math.h>
 #include <string.h>

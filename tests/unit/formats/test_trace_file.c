@@ -1,11 +1,11 @@
 /* Traces and runs on disk: everything comes back, bit for bit; what cannot be right is refused, and says why. */
-#include "support/fake_engine.h"
-#include "support/files.h"
-#include "formats/run_json.h"
 #include "base/safetensors.h"
-#include "support/sample.h"
 #include "data/thinking.h"
 #include "data/trace.h"
+#include "formats/run_json.h"
+#include "support/fake_engine.h"
+#include "support/files.h"
+#include "support/sample.h"
 
 #include <math.h>
 #include <signal.h>

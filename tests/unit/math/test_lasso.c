@@ -1,6 +1,6 @@
 /* test_lasso.c - the regression against orthogonal designs solved by hand and the conditions of a minimum. */
-#include "support/fixture.h"
 #include "math/lasso.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* test_maxflow.c - largest flows through networks small enough to check by hand, and against the smallest cut. */
-#include "support/fixture.h"
 #include "math/maxflow.h"
+#include "support/fixture.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* test_simd.c - sums over floats: every length about a register's, from any address, in double. */
-#include "support/fixture.h"
 #include "math/simd.h"
+#include "support/fixture.h"
 
 enum { MAX_N = 3 * HW__LANES + 5 };
 

@@ -1,6 +1,6 @@
 /* test_spearman.c - Spearman's correlation, against values worked by hand. */
-#include "support/fixture.h"
 #include "math/spearman.h"
+#include "support/fixture.h"
 
 #include <math.h>
 

@@ -153,7 +153,8 @@ static void columns_are_segments_of_the_prompt(void **state) {
             assert_int_equal(hw_explainer_add(x, "attention", NULL, NULL), HW_OK);
             if (given) assert_int_equal(hw_explainer_split(x, "word", !whole, NULL), HW_OK); /* replaced */
             assert_int_equal(given ? hw_explainer_split_spans(x, spans, strlen(spans), "mine", whole, NULL)
-                                   : hw_explainer_split(x, "word", whole, NULL), HW_OK);
+                                   : hw_explainer_split(x, "word", whole, NULL),
+                             HW_OK);
             assert_null(hw_explainer_segments(x));
             hw_run_params p = run_params(4), other = run_params(2);
             p.explainer = x;

@@ -2,8 +2,8 @@
  * test_layer_matrix.c - what discard, sink removal and a measured residual make of a row, by hand; and rollout with
  * them against a dense product of rows made here another way: by sorting, in double, column by column.
  */
-#include "support/fixture.h"
 #include "methods/layer_matrix.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static void the_residual_takes_its_share(void **state) {
     hw__layer_matrix_add_residual(some, 3, 1, 0);
     assert_true(some[0] == 0.5 && some[1] == 0 && some[2] == 0.5);
     hw__layer_matrix_add_residual(half, 3, 2, 0.5); /* (0.25, 0, 0.25 + 1) / 1.5 */
-    assert_close(half[0], 1 / 6.0, 0x1p-25); /* floats */
+    assert_close(half[0], 1 / 6.0, 0x1p-25);        /* floats */
     assert_close(half[2], 5 / 6.0, 0x1p-24);
 }
 

@@ -294,8 +294,8 @@ static void traits_and_needs_of_contribution_depend_on_settings(void **state) {
     const hw_method_info *info = hw_method_find("contribution");
     hw_method_params p = hw_method_params_default();
     p.residual_measured = true;
-    uint32_t always = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES |
-                      HW_GIVES_LAYERS;
+    uint32_t always =
+        HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
     assert_int_equal(hw_method_active_traits(info, &p), always);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_PROJECTION);
     p.aggregate = HW_AGGREGATE_ROLLOUT;

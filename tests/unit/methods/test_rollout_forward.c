@@ -6,10 +6,10 @@
  * sqrt(K) 2^-24 of itself as a rule, and by K 2^-24 at worst. The bound on a cell is 2^-21 of it a layer, eight
  * roundings; the bound on the normalised mean squared error is that squared.
  */
-#include "support/fixture.h"
 #include "math/block_triangular.h"
 #include "methods/method.h"
 #include "methods/rollout.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>

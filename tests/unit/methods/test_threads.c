@@ -52,8 +52,8 @@ static void *read_often(void *ctx) {
 static void const_objects_are_read_by_many_threads(void **state) {
     (void)state;
     hw_trace *trace;
-    assert_int_equal(
-        hw_trace_import(&trace, "tests/data/golden/random_attention.safetensors", HW_FUSE_MEAN, NULL), HW_OK);
+    assert_int_equal(hw_trace_import(&trace, "tests/data/golden/random_attention.safetensors", HW_FUSE_MEAN, NULL),
+                     HW_OK);
     hw_attribution *a = explain(trace, NULL);
     hw_segments *passages, *answer;
     const hw_run *run = hw_trace_run(trace);

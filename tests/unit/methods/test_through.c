@@ -1,10 +1,10 @@
 /*
  * test_through.c - rows followed through the completion: a chain by hand, the matrix inverse, layers apart, and files.
  */
+#include "methods/through.h"
 #include "support/fake_engine.h"
 #include "support/files.h"
 #include "support/live_check.h"
-#include "methods/through.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@ static hw_attribution *explain_by(const char *method, const hw_trace *trace, con
 }
 
 static hw_trace *the_trace(void) {
-    return make_trace(&(trace_spec){
-        .n_layers = L, .n_heads = 2, .n_prompt = M, .n_completion = N, .attention = random_attention});
+    return make_trace(
+        &(trace_spec){.n_layers = L, .n_heads = 2, .n_prompt = M, .n_completion = N, .attention = random_attention});
 }
 
 static hw_method_params with_through(hw_row_convention row) {
@@ -296,8 +296,7 @@ static hw_attribution *random_rows(hw_run *run, const char *method, size_t begin
     hw_method_params p = hw_method_params_default();
     hw_attribution *a = NULL;
     p.columns = HW_COLUMNS_ALL;
-    assert_int_equal(
-        hw__attribution_new_rows(&a, run, (hw__attribution_part){method, L, begin, end}, &p, NULL), HW_OK);
+    assert_int_equal(hw__attribution_new_rows(&a, run, (hw__attribution_part){method, L, begin, end}, &p, NULL), HW_OK);
     if (nats) a->balance = calloc(N, sizeof *a->balance);
     for (size_t i = 0; i < end - begin; i++) {
         uint64_t seed = mix(begin + i + (nats ? 100 : 200));
@@ -403,12 +402,8 @@ static double half_attention(const void *ctx, size_t l, size_t h, size_t q, size
 static void sinks_are_the_models(void **state) {
     (void)state;
     hw_method_params p = with_through(HW_ROW_PREDICTOR);
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = L,
-                                               .n_heads = 2,
-                                               .n_prompt = M,
-                                               .n_completion = N,
-                                               .sinks = true,
-                                               .attention = half_attention});
+    hw_trace *trace = make_trace(&(trace_spec){
+        .n_layers = L, .n_heads = 2, .n_prompt = M, .n_completion = N, .sinks = true, .attention = half_attention});
     hw_trace *without = the_trace();
     hw_attribution *a = explain_by("attention", trace, &p), *full = explain_by("attention", without, &p);
     for (size_t c = 0; c < N * M * L; c++) assert_close(a->values[c], full->values[c] / 2, 1e-6);

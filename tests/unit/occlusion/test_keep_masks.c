@@ -1,6 +1,6 @@
 /* test_keep_masks.c - which masks are run, how often and in which order, and what each is worth. */
-#include "support/additive.h"
 #include "occlusion/keep_masks.h"
+#include "support/additive.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* test_masked_pass.c - passes without prompt tokens, against the probabilities of the shorter text worked out
  * directly. */
-#include "support/fake_engine.h"
 #include "occlusion/masked_pass.h"
+#include "support/fake_engine.h"
 
 #include <math.h>
 #include <stdlib.h>

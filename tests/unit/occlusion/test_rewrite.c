@@ -16,8 +16,7 @@ static void assert_written(hw_model *model, const hw_trace *trace, const hw_segm
     hw_error err;
     for (size_t i = 0; i < 4; i++) without[i] = strchr(left_out, prompt[i]) != NULL;
     hw_omission omission = {.segments = segments, .without = without};
-    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), omission, &err) != HW_OK)
-        fail_msg("%s", err.msg);
+    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), omission, &err) != HW_OK) fail_msg("%s", err.msg);
     assert_string_equal(text, want);
     assert_int_equal(n, strlen(want));
     free(text);

@@ -1,6 +1,6 @@
 /* test_filter.c - which tokens each filter hides. */
-#include "text/filter.h"
 #include "support/fixture.h"
+#include "text/filter.h"
 
 #include <string.h>
 
@@ -228,8 +228,8 @@ static void kept_tokens_are_never_hidden(void **state) {
 
 static void table_is_readable(void **state) {
     (void)state;
-    static const char *const names[] = {"note", "first", "punctuation", "whitespace", "special",   "template",
-                                        "system", "user", "assistant",   "thinking"};
+    static const char *const names[] = {"note",     "first",  "punctuation", "whitespace", "special",
+                                        "template", "system", "user",        "assistant",  "thinking"};
     hw_run *run = make_run(1, words, 1, NULL, 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bool hidden[1] = {0};

@@ -1,7 +1,7 @@
 /* test_segments.c - texts cut into segments: exact byte ranges in many scripts, tokens dealt whole, and nothing
  * lost. */
-#include "support/fixture.h"
 #include "base/unicode.h"
+#include "support/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -617,8 +617,7 @@ static void partitions_hold_every_token_once(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_segments *s = cases[i].spans ? NULL : cut(run, HW_SIDE_PROMPT, "word");
         hw_partition *p;
-        hw_err rc = s ? HW_OK
-                      : hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, cases[i].spans, cases[i].n_spans, NULL);
+        hw_err rc = s ? HW_OK : hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, cases[i].spans, cases[i].n_spans, NULL);
         assert_int_equal(rc, HW_OK);
         assert_int_equal(hw_segments_partition(&p, s, NULL), HW_OK);
         hw_segments_free(s); /* nothing of them is kept */
@@ -628,7 +627,6 @@ static void partitions_hold_every_token_once(void **state) {
     hw_partition_free(NULL);
     hw__run_release(run);
 }
-
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,6 +1,6 @@
 /* test_stopwords.c - whole words that are on a language's list, however a tokenizer cuts them. */
-#include "text/filter.h"
 #include "support/fixture.h"
+#include "text/filter.h"
 #include "text/stopwords.h"
 
 #include <unicode/ustring.h>

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_WAIT_MS = 10000 }; /* waiting time for the first byte of a pipe */
+enum { MAX_WAIT_MS = 10000 };  /* waiting time for the first byte of a pipe */
 enum { MAX_BYTES = 16 << 20 }; /* several million tokens: longer than any context, so it is the wrong file */
 
 /* False when memory runs out or the file is longer than the limit; in the latter case errno is 0. */

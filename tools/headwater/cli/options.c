@@ -19,7 +19,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 #define AT(field)   offsetof(options, field)
-#define MAX_INTEGER  2147483647.0
+#define MAX_INTEGER 2147483647.0
 
 #define ENUM_PARSER(type)                                                                                              \
     static bool parse_##type(void *field, const char *text) {                                                          \
@@ -108,12 +108,12 @@ enum {
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .min = from, .max = to
 
 /* Spellings and environment variable of the option with the same meaning in llama.cpp's programs. */
-#define ALSO(...)              .also = {__VA_ARGS__}
-#define PREDICT                ALSO("--predict", "--n-predict")
-#define VARIABLE(name)         .variable = "LLAMA_ARG_" name
+#define ALSO(...)      .also = {__VA_ARGS__}
+#define PREDICT        ALSO("--predict", "--n-predict")
+#define VARIABLE(name) .variable = "LLAMA_ARG_" name
 
 /* A row of the library's table of run options: help, default and range come from there unless they are set here. */
-#define OF_RUN(field)          .type = OPTION_RUN, .offset = AT(run.field)
+#define OF_RUN(field) .type = OPTION_RUN, .offset = AT(run.field)
 
 /* Positions of the rows of the table of settings, and of those run options that no row below names. */
 #define SETTINGS_HERE    "settings"
@@ -136,8 +136,8 @@ static const option_row own_rows[] = {
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "use this completion instead of generating one"},
     {.name = "chat", OF_RUN(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
-    {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL), .help =
-        "system message placed before the prompt; implies --chat"},
+    {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL),
+     .help = "system message placed before the prompt; implies --chat"},
     {"messages", 0, "FILE", TEXT(messages), RUN(IN_RUNS, FROM_MODEL),
      .help = "conversation instead of a prompt, as an OpenAI message list: [{\"role\": \"user\", \"content\": "
              "\"...\"}, ...]; implies --chat"},
@@ -166,23 +166,21 @@ static const option_row own_rows[] = {
      .help = "no effect: chat templates are always rendered with Jinja"},
     {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),
      .help = "low-rank adapter (GGUF file) with its scale; can be repeated"},
-    {"ctx", 'c', "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
-     ALSO("--ctx-size"), VARIABLE("CTX_SIZE"),
+    {"ctx", 'c', "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0", ALSO("--ctx-size"),
+     VARIABLE("CTX_SIZE"),
      .help = "maximum number of tokens of prompt and completion; 0: the model's training context"},
     {"threads", 't', "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", VARIABLE("THREADS"),
      .help = "number of threads; 0: one per core"},
-    {"gpu-layers", 0, "N", WORD(gpu_layers), MODEL(IN_MODEL), .default_value = "0",
-     ALSO("-ngl", "--n-gpu-layers"), VARIABLE("N_GPU_LAYERS"),
-     .accepts = "a whole number from -1 to 2147483647, or all",
+    {"gpu-layers", 0, "N", WORD(gpu_layers), MODEL(IN_MODEL), .default_value = "0", ALSO("-ngl", "--n-gpu-layers"),
+     VARIABLE("N_GPU_LAYERS"), .accepts = "a whole number from -1 to 2147483647, or all",
      .help = "number of blocks that run on GPUs and workers; -1: all, which is the default with --rpc or --device"},
     {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL), VARIABLE("RPC"),
      .help = "machines that run `headwater worker`; blocks are distributed over their devices and the local ones by "
              "free memory"},
     {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL), ALSO("-dev"), VARIABLE("DEVICE"),
      .help = "run blocks only on these devices, in this order; `headwater info` lists them"},
-    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .default_value = "0",
-     ALSO("-ub", "--ubatch-size"), VARIABLE("UBATCH"),
-     .help = "number of prompt tokens per forward pass; 0: 512"},
+    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .default_value = "0", ALSO("-ub", "--ubatch-size"),
+     VARIABLE("UBATCH"), .help = "number of prompt tokens per forward pass; 0: 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "store keys and values as F32 instead of F16, for exact comparisons"},
     {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .parse = parse_memory,
@@ -226,7 +224,9 @@ static const option_row own_rows[] = {
      .help = "method whose scores select the citations; default: the first of these that the run supports (attention "
              "is not a default because its citations are often wrong)"},
     {.name = SETTINGS_HERE},
-    {.name = "fuse", OF_RUN(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
+    {.name = "fuse",
+     OF_RUN(fuse),
+     METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
      .refusal_reason = "the heads were fused when the run was captured"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), METHOD(IN_RUNS, FROM_MODEL),
      .refusal_reason = "logits are read only while the model runs"},
@@ -280,20 +280,20 @@ static const option_row own_rows[] = {
     {"hide", 0, "LIST", TEXT(hide), VIEW,
      .help = "prompt tokens to hide in the view: comma-separated filters, \"TEXT\" and /REGEX/"},
     {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "prompt tokens that --hide does not hide, in the same notation"},
-    {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the sum over all columns, so that the columns "
-                                                          "sum to 1"},
+    {"normalise", 0, NULL, FLAG(normalise), VIEW,
+     .help = "divide by the sum over all columns, so that the columns "
+             "sum to 1"},
     {"lift", 0, NULL, FLAG(lift), VIEW,
      .help = "divide by the value under uniform attention at the same place: 1 means that position alone explains "
              "the value"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
      .default_value = "10", .help = "number of tokens in the list; figures then show only these"},
     {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY,
-     .default_value = "10",
-     .help = "draw only the K tokens with the highest scores; default: all, in a profile 10"},
+     .default_value = "10", .help = "draw only the K tokens with the highest scores; default: all, in a profile 10"},
 
     {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "kind of figure, see below"},
-    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light", .help =
-        "colour theme: light, dark, or that of the original note"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light",
+     .help = "colour theme: light, dark, or that of the original note"},
     {"map", 0, "NAME", TEXT(map), FIGURE,
      .help = "colour map; default: viridis for shares, shade for text and for signed values"},
     {"title", 0, "TEXT", TEXT(title), FIGURE,
@@ -301,8 +301,7 @@ static const option_row own_rows[] = {
     {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE,
      .help = "page width; default: 720, or more if the labels need it"},
     {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .default_value = "2", .help = "pixels per point in .png"},
-    {"font", 0, "NAME", TEXT(font), FIGURE,
-     .help = "comma-separated font families; the first installed one is used"},
+    {"font", 0, "NAME", TEXT(font), FIGURE, .help = "comma-separated font families; the first installed one is used"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .default_value = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
@@ -317,16 +316,17 @@ static const option_row own_rows[] = {
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), EVAL},
     {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .default_value = "3", PREDICT,
      .help = "maximum number of tokens to generate for items without a completion"},
-    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0", .help =
-        "evaluate only the first N items; 0: all"},
+    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0",
+     .help = "evaluate only the first N items; 0: all"},
     {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "evaluate only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
      .help = "append each result to this file when it is complete; results already in it are not computed again"},
     {"merge", 0, NULL, FLAG(merge), EVAL,
      .help = "only merge result files of a data set, in its order, and list the missing items"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "print only the table of result files; several files are merged"},
-    {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "print a table per value of this tag of the items, or per "
-                                                         "model"},
+    {"group-by", 0, "TAG", TEXT(group_by), EVAL,
+     .help = "print a table per value of this tag of the items, or per "
+             "model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "format of the table"},
 
     {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0", VARIABLE("PORT"),
@@ -349,10 +349,10 @@ static const option_row own_rows[] = {
     {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .default_value = "50052", .help = "port to listen on"},
     {"host", 0, "ADDRESS", TEXT(host), WORKER, .default_value = "127.0.0.1",
      .help = "IPv4 address to listen on; any address but the default accepts other machines, without a password"},
-    {"threads", 't', "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help =
-        "number of threads; 0: one per core"},
-    {"device", 0, "NAME,...", NAMES(device), WORKER, .help =
-        "devices to serve; default: all GPUs, or the CPU if there are none"},
+    {"threads", 't', "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0",
+     .help = "number of threads; 0: one per core"},
+    {"device", 0, "NAME,...", NAMES(device), WORKER,
+     .help = "devices to serve; default: all GPUs, or the CPU if there are none"},
 
     {"json", 0, NULL, FLAG(json), TERMINAL(IN_MODELS), .help = "as JSON, for programs"},
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .default_value = "auto",

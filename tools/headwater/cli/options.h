@@ -10,8 +10,8 @@
 #ifndef HW_CLI_OPTIONS_H
 #define HW_CLI_OPTIONS_H
 
-#include "headwater.h"
 #include "cli/terminal.h"
+#include "headwater.h"
 
 /* Commands that accept an option; bits. */
 enum {
@@ -50,7 +50,7 @@ typedef struct options {
     int64_t ctx, threads, gpu_layers, ubatch, top, ablations;
     hw_method_params settings; /* settings of methods, see the library's table of settings */
     hw_run_params run;         /* options of the run, see the library's table of run options; and its memory limit */
-    hw_precision precision; /* --trace-precision */
+    hw_precision precision;    /* --trace-precision */
     color_mode color;
     bool rewrite;    /* for check */
     int64_t confirm; /* for cite: number of passages to leave out */
@@ -61,11 +61,11 @@ typedef struct options {
     bool merge, table;
     const char *passages, *question, *answer_by; /* for cite; answer_by for explain and view too */
     double min_peak;
-    const char *rpc, *device; /* where blocks run */
-    texts lora;               /* FILE or FILE=SCALE each */
+    const char *rpc, *device;                /* where blocks run */
+    texts lora;                              /* FILE or FILE=SCALE each */
     const char *store, *token_file, *socket; /* for serve */
-    int64_t port;             /* for worker too */
-    const char *host;         /* for serve and worker */
+    int64_t port;                            /* for worker too */
+    const char *host;                        /* for serve and worker */
     texts allow_host;
     bool no_store, open, routes;
     const char *kind, *theme, *map, *font, *title; /* for figures */
@@ -73,18 +73,18 @@ typedef struct options {
     double scale;
     char **words; /* [n_words] arguments after parsing: first the command's name; borrowed from main() */
     int n_words;
-    bool given[MAX_OPTIONS]; /* row i of the table was on the command line */
+    bool given[MAX_OPTIONS];         /* row i of the table was on the command line */
     bool from_variable[MAX_OPTIONS]; /* its value is that of its environment variable */
 } options;
 
 typedef enum option_type {
-    OPTION_FLAG,  /* bool */
-    OPTION_TEXT,  /* const char * */
-    OPTION_NAMES, /* const char *: separated by commas, no empty name */
-    OPTION_TEXTS, /* texts: may be given several times */
+    OPTION_FLAG,    /* bool */
+    OPTION_TEXT,    /* const char * */
+    OPTION_NAMES,   /* const char *: separated by commas, no empty name */
+    OPTION_TEXTS,   /* texts: may be given several times */
     OPTION_INTEGER, /* int64_t between min and max */
-    OPTION_REAL,  /* double between min and max */
-    OPTION_ENUM,  /* an enum, parsed by `parse` */
+    OPTION_REAL,    /* double between min and max */
+    OPTION_ENUM,    /* an enum, parsed by `parse` */
     OPTION_SETTING, /* in options.settings, parsed by the library's table of settings */
     OPTION_RUN      /* in options.run, parsed by the library's table of run options */
 } option_type;
@@ -118,10 +118,10 @@ typedef struct option_row {
     double min, max;
     bool (*parse)(void *field, const char *text);
     const char *accepts;
-    uint32_t uses;         /* trait of the methods that the setting applies to (HW_USES_* ...); 0: not a setting, or
+    uint32_t uses;             /* trait of the methods that the setting applies to (HW_USES_* ...); 0: not a setting, or
                               for all methods */
-    const char *default_value;  /* default value, NULL: none */
-    const char *help;      /* one sentence, no full stop */
+    const char *default_value; /* default value, NULL: none */
+    const char *help;          /* one sentence, no full stop */
     const char *refusal_reason; /* why the option is rejected outside `sources`; NULL: the group's reason */
     const char *also[5];        /* further spellings, llama.cpp's: "--n-predict", "-ngl"; the last entry is empty */
     const char *variable;       /* environment variable whose value is used if the option is not given; NULL: none */

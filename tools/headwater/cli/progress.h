@@ -5,7 +5,7 @@
 #include "headwater.h"
 
 typedef struct progress {
-    bool shown;    /* standard error is a terminal, and --quiet was not given */
+    bool shown; /* standard error is a terminal, and --quiet was not given */
     bool drawn; /* a bar is on the screen */
     hw_stage stage;
     double began, last; /* seconds, monotonic */

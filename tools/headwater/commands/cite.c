@@ -7,17 +7,17 @@
  * The prompt is either the user's own, in which passages are found by their text or by splitting it, or is made of
  * passages and a question.
  */
-#include "job/conversation.h"
-#include "job/open_model.h"
-#include "job/run_model.h"
 #include "export/cite.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "job/trace_state_files.h"
 #include "cli/message.h"
+#include "job/conversation.h"
+#include "job/open_model.h"
 #include "job/output_files.h"
 #include "job/passages.h"
 #include "job/prompt_split.h"
+#include "job/run_model.h"
+#include "job/trace_state_files.h"
 
 #include <stdlib.h>
 #include <string.h>

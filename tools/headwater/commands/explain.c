@@ -5,14 +5,14 @@
  *
  * Errors on the command line are reported before the model loads. Files are saved before the view is printed.
  */
-#include "job/run_model.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "job/trace_state_files.h"
 #include "cli/message.h"
 #include "job/open_model.h"
 #include "job/output_files.h"
 #include "job/prompt_split.h"
+#include "job/run_model.h"
+#include "job/trace_state_files.h"
 #include "terminal/attribution_view.h"
 
 static const char command_name[] = "explain";
@@ -42,8 +42,8 @@ static hw_err choose_source(const options *o, source *from, hw_error *err) {
 }
 
 static hw_err check_files(const options *o, source from, const char *model, hw_error *err) {
-    const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention,     o->file, o->messages,
-                            o->chat_template,                  o->trace};
+    const char *inputs[] = {
+        from == FROM_MODEL ? model : NULL, o->attention, o->file, o->messages, o->chat_template, o->trace};
     hw_err rc = output_check(o, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY, err);
     return rc == HW_OK ? trace_state_check(o, from, inputs, 5, err) : rc;
 }

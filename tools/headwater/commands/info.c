@@ -3,8 +3,8 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
-#include "job/open_model.h"
 #include "cli/safe_text.h"
+#include "job/open_model.h"
 
 #include <stdarg.h>
 

@@ -1,8 +1,8 @@
 /* plot.c - `headwater plot`: a figure of a saved trace, a saved result, or exported attention. */
 #include "cli/command.h"
 #include "cli/message.h"
-#include "job/output_files.h"
 #include "job/open_saved.h"
+#include "job/output_files.h"
 
 static const char command_name[] = "plot";
 
@@ -52,9 +52,8 @@ const command command_plot = {
     .bit = IN_PLOT,
     .summary = "draw a figure of a saved trace or result",
     .usage = usage,
-    .about =
-        "Draws files saved by explain: results as they are, traces explained again. Several methods are drawn one "
-        "below the other. explain and view draw the same figures with -o.",
+    .about = "Draws files saved by explain: results as they are, traces explained again. Several methods are drawn one "
+             "below the other. explain and view draw the same figures with -o.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FIGURES | LIST_PRESETS,
     .run = run,

@@ -73,8 +73,7 @@ static void name_model(server *s) {
 }
 
 static hw_err serve_with(server *s, const options *o, engine_process *engine, hw_error *err) {
-    dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .metrics = &s->metrics,
-                    .quiet = o->quiet};
+    dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .metrics = &s->metrics, .quiet = o->quiet};
     s->model = &engine->model;
     name_model(s);
     if (*s->model->problem)

@@ -135,8 +135,7 @@ static bool read_fields(eval_item *item, size_t number, hw_error *err) {
     if (item->tags && !json_is_object(item->tags)) return refuse(err, "tags", "an object");
     return read_text(&item->completion, &item->completion_bytes, o, "completion", err) &&
            read_text(&item->answer, NULL, o, "answer", err) && read_text(&item->token, NULL, o, "token", err) &&
-           read_text(&item->after, NULL, o, "after", err) &&
-           read_evidence(item, json_object_get(o, "evidence"), err) &&
+           read_text(&item->after, NULL, o, "after", err) && read_evidence(item, json_object_get(o, "evidence"), err) &&
            read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err) && read_sha256(item, err);
 }
 

@@ -29,9 +29,9 @@ typedef struct eval_part {
 } eval_part;
 
 typedef struct eval_item {
-    char *id;                                         /* owned */
-    char sha256[65];                                  /* of the item, independent of how its line is written */
-    json_t *json;                                     /* owned; the texts below are in it */
+    char *id;                                                 /* owned */
+    char sha256[65];                                          /* of the item, independent of how its line is written */
+    json_t *json;                                             /* owned; the texts below are in it */
     const char *prompt, *completion, *answer, *token, *after; /* all except the prompt may be NULL */
     size_t prompt_bytes, completion_bytes;
     hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */

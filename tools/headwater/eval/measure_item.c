@@ -5,11 +5,11 @@
  */
 #include "eval/measure_item.h"
 
+#include "base/json.h"
+#include "base/utf8.h"
 #include "cli/clock.h"
 #include "cli/error_kinds.h"
 #include "export/rewrite.h"
-#include "base/json.h"
-#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +26,15 @@ typedef struct work {
     const hw_run *run;
     hw_segments *segments;
     size_t n_segments;
-    bool *evidence;                      /* [n_segments] has evidence */
-    size_t n_evidence;                   /* number of such segments */
-    size_t begin, end;                   /* completion tokens to explain */
-    int right;                           /* 1: right, 0: wrong, -1: unknown */
+    bool *evidence;                     /* [n_segments] has evidence */
+    size_t n_evidence;                  /* number of such segments */
+    size_t begin, end;                  /* completion tokens to explain */
+    int right;                          /* 1: right, 0: wrong, -1: unknown */
     hw_attribution *made[MAX_VARIANTS]; /* [methods->n] NULL: the method failed ... */
     hw_error why[MAX_VARIANTS];         /* ... and why */
-    size_t n_made;                       /* number of methods that did not fail */
-    int flips[MAX_VARIANTS][2];          /* without the first and the first three: 1: another answer; -1: unknown */
-    hw_check *check;                     /* of the methods that did not fail; NULL: not requested */
+    size_t n_made;                      /* number of methods that did not fail */
+    int flips[MAX_VARIANTS][2];         /* without the first and the first three: 1: another answer; -1: unknown */
+    hw_check *check;                    /* of the methods that did not fail; NULL: not requested */
     double began;
 } work;
 

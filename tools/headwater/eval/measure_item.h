@@ -20,7 +20,7 @@
 typedef struct eval_plan {
     hw_model *model;
     const variants *methods;
-    const char *by;     /* NULL: an item's own spans, or sentences if it has none */
+    const char *by; /* NULL: an item's own spans, or sentences if it has none */
     /* options of every item's run, its memory limit included: an item that would take more has no result */
     hw_run_params run;
     bool rewrite;       /* whether completions are generated again without the first segments: "flip1", "flip3" */

@@ -12,9 +12,7 @@
 
 /* ------------------------------------------------------------------ settings */
 
-static hw_err refuse(hw_error *err, const char *text) {
-    return hw__fail(err, HW_ERR_ARGUMENT, "%s", text);
-}
+static hw_err refuse(hw_error *err, const char *text) { return hw__fail(err, HW_ERR_ARGUMENT, "%s", text); }
 
 static hw_err read_lift(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "lift") != 0) return refuse(err, "must be lift");

@@ -1,8 +1,8 @@
 /* summary_print.c - the table of `eval` as text, CSV or JSON. */
-#include "eval/summary_table.h"
+#include "base/json.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
-#include "base/json.h"
+#include "eval/summary_table.h"
 
 #include <math.h>
 #include <string.h>

@@ -27,12 +27,12 @@ static json_t *methods_of(const hw_check *check) {
     json_t *list = json_array();
     for (size_t i = 0; i < hw_check_count(check); i++) {
         const hw_check_row *r = hw_check_at(check, i);
-        json_t *drop = json_pack("{s:o, s:o, s:o}", "1", hw__json_double(r->drop[0]), "3",
-                                 hw__json_double(r->drop[1]), "5", hw__json_double(r->drop[2]));
+        json_t *drop = json_pack("{s:o, s:o, s:o}", "1", hw__json_double(r->drop[0]), "3", hw__json_double(r->drop[1]),
+                                 "5", hw__json_double(r->drop[2]));
         list = hw__json_append(list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "method", r->method, "drop", drop,
-                                              "comprehensiveness", hw__json_double(r->comprehensiveness),
-                                              "sufficiency", hw__json_double(r->sufficiency), "lds",
-                                              hw__json_double(r->lds), "passes", (json_int_t)r->n_passes));
+                                               "comprehensiveness", hw__json_double(r->comprehensiveness),
+                                               "sufficiency", hw__json_double(r->sufficiency), "lds",
+                                               hw__json_double(r->lds), "passes", (json_int_t)r->n_passes));
     }
     return list;
 }

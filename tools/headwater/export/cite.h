@@ -15,8 +15,8 @@ typedef struct cite_facts {
     const hw_segments *passages, *answer;
     const hw_citation *citation;
     const hw_confirmation *confirmation; /* NULL: not requested */
-    const char *by;        /* how the prompt was split; NULL: passages or spans were given */
-    const char *answer_by; /* how the answer was split */
+    const char *by;                      /* how the prompt was split; NULL: passages or spans were given */
+    const char *answer_by;               /* how the answer was split */
 } cite_facts;
 
 /* Prints the answer with marks, the shares of its sources, and the marked passages, strongest first. */

@@ -73,8 +73,8 @@ static json_t *citations_of(const cite_facts *f, size_t part) {
         hw_citation_link link = hw_citation_at(f->citation, part, order[i]);
         if (!link.marked) continue;
         list = hw__json_append(list, json_pack("{s:I, s:I, s:o, s:o, s:I}", "number", (json_int_t)i + 1, "passage",
-                                              (json_int_t)order[i], "share", hw__json_double(link.share), "peak",
-                                              hw__json_double(link.peak), "peak_token", (json_int_t)link.peak_token));
+                                               (json_int_t)order[i], "share", hw__json_double(link.share), "peak",
+                                               hw__json_double(link.peak), "peak_token", (json_int_t)link.peak_token));
     }
     return list;
 }
@@ -139,10 +139,10 @@ static json_t *run_of(const hw_run *run) {
 
 json_t *cite_json(const cite_facts *f) {
     const hw_citation *c = f->citation;
-    return json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
-                     hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
-                     "elsewhere", sources_elsewhere(c, hw_citation_n_parts(c)), "passages", passages_of(f),
-                     "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
+    return json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method", hw_attribution_method(f->a),
+                     "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by, "elsewhere",
+                     sources_elsewhere(c, hw_citation_n_parts(c)), "passages", passages_of(f), "answer", parts_of(f),
+                     "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
                      matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
                      matrix_of(c, offsetof(hw_citation_link, score)));
 }

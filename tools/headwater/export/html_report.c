@@ -54,9 +54,7 @@ void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_in
     buffer_free(&data);
 }
 
-static hw_err fail_memory(hw_error *err) {
-    return hw__fail(err, HW_ERR_MEMORY, "no memory for the report");
-}
+static hw_err fail_memory(hw_error *err) { return hw__fail(err, HW_ERR_MEMORY, "no memory for the report"); }
 
 /* Adds a name as first member to a run's text, which is a JSON object; NULL when memory runs out. */
 static char *add_name(const char *run, const char *name) {

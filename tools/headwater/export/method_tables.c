@@ -20,12 +20,11 @@ const export_format *tables_format(size_t i) { return i < COUNT(formats) ? &form
 static const struct {
     uint32_t bit;
     const char *name;
-} traits[] = {{HW_USES_FUSE, "fuse"},           {HW_USES_RESIDUAL, "residual"}, {HW_USES_DIRECTION, "direction"},
-              {HW_USES_MEASURE, "measure"},     {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
-              {HW_GIVES_SHARES, "shares"},      {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"},
-              {HW_USES_THROUGH, "through"},
-              {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_AGAINST, "against"},     {HW_USES_ROW, "row"},
-              {HW_GIVES_LAYERS, "layers"}};
+} traits[] = {{HW_USES_FUSE, "fuse"},       {HW_USES_RESIDUAL, "residual"},   {HW_USES_DIRECTION, "direction"},
+              {HW_USES_MEASURE, "measure"}, {HW_USES_SEED, "seed"},           {HW_USES_MODEL, "model"},
+              {HW_GIVES_SHARES, "shares"},  {HW_USES_DISCARD, "discard"},     {HW_USES_REMOVE_SINK, "remove_sink"},
+              {HW_USES_THROUGH, "through"}, {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_AGAINST, "against"},
+              {HW_USES_ROW, "row"},         {HW_GIVES_LAYERS, "layers"}};
 
 static json_t *traits_json(uint32_t of) {
     json_t *list = json_array();
@@ -89,7 +88,7 @@ static json_t *formats_json(void) {
     json_t *list = json_array();
     for (size_t i = 0; i < COUNT(formats); i++)
         list = hw__json_append(list, json_pack("{s:s, s:s, s:s}", "name", formats[i].name, "extension",
-                                              formats[i].extension, "summary", formats[i].summary));
+                                               formats[i].extension, "summary", formats[i].summary));
     return list;
 }
 

@@ -36,8 +36,8 @@ static json_t *groups_of(const hw_segments *segments) {
 
 /* What a citation is computed from: a trace, or rows of a growing run. */
 typedef struct subject {
-    const hw_trace *trace;        /* NULL: `rows` */
-    const char *method;           /* of the trace */
+    const hw_trace *trace; /* NULL: `rows` */
+    const char *method;    /* of the trace */
     hw_method_params settings;
     const hw_attribution *rows;
     cite_facts facts;

@@ -37,9 +37,9 @@ typedef struct item {
     double x, y;          /* upper left corner; for a text its anchor, for a line one end */
     double width, height; /* for a line: vector to its other end; for a text: before rotation */
     rgb color;
-    double thickness;    /* thickness of a line */
-    writing text;    /* its text is owned */
-    unsigned *cells; /* [ny, nx] owned, 0xffRRGGBB, 0: none */
+    double thickness; /* thickness of a line */
+    writing text;     /* its text is owned */
+    unsigned *cells;  /* [ny, nx] owned, 0xffRRGGBB, 0: none */
     size_t nx, ny;
     PangoLayout *passage; /* owned */
 } item;

@@ -3,8 +3,8 @@
 #include "figure/chart.h"
 
 #include "base/error.h"
-#include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
+#include "terminal/attribution_view.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,9 +15,7 @@ enum { MAX_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28
 /* Negative values smaller than this part of the scale do not make a chart signed. */
 static const double FAINT = 1.0 / 24;
 
-static hw_err no_memory(hw_error *err) {
-    return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the figure");
-}
+static hw_err no_memory(hw_error *err) { return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the figure"); }
 
 static double size_of(double v) { return v < 0 ? -v : v; }
 

@@ -44,7 +44,7 @@ typedef struct chart {
     float *values;           /* [ny, nx]; the mean, the layers from the first up, or the completion tokens in order */
     size_t share_x, share_y; /* number of columns and rows that share a place */
     double scale;            /* > 0: the largest absolute value, without structural columns */
-    double min, max;      /* extremes of the values within the scale; min <= 0 <= max */
+    double min, max;         /* extremes of the values within the scale; min <= 0 <= max */
     bool is_signed;          /* negative values are drawn */
 } chart;
 

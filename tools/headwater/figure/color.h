@@ -25,8 +25,8 @@ enum { MAX_STOPS = 12 };
 /* One row of the map table. */
 typedef struct map {
     const char *name, *summary;
-    bool diverging;             /* value 0 is in the middle; else at the beginning */
-    bool straight;              /* interpolated in sRGB */
+    bool diverging;            /* value 0 is in the middle; else at the beginning */
+    bool straight;             /* interpolated in sRGB */
     unsigned light[MAX_STOPS]; /* [n] from the lowest value to the highest */
     unsigned dark[MAX_STOPS];  /* [n] the same for dark paper; all 0: same as light */
     size_t n;

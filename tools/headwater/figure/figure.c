@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "cli/names.h"
 
-#include "figure/kinds.h"
 #include "figure/image_file.h"
+#include "figure/kinds.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,10 +39,8 @@ static figure_word map_at(size_t i) {
     return i < maps_count() ? (figure_word){maps_at(i)->name, maps_at(i)->summary} : (figure_word){NULL};
 }
 
-static figure_word (*const tables[])(size_t) = {[FIGURE_ENDINGS] = ending_at,
-                                                  [FIGURE_KINDS] = kind_at,
-                                                  [FIGURE_THEMES] = theme_at,
-                                                  [FIGURE_MAPS] = map_at};
+static figure_word (*const tables[])(size_t) = {
+    [FIGURE_ENDINGS] = ending_at, [FIGURE_KINDS] = kind_at, [FIGURE_THEMES] = theme_at, [FIGURE_MAPS] = map_at};
 
 static figure_word word(figure_table table, size_t i) { return tables[table](i); }
 

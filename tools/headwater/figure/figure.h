@@ -42,7 +42,7 @@ typedef struct figure_functions {
 } figure_functions;
 
 /* The module's export. */
-#define FIGURE_MODULE "libheadwater-figure.so"
+#define FIGURE_MODULE    "libheadwater-figure.so"
 #define FIGURE_FUNCTIONS "headwater_figure"
 extern const figure_functions headwater_figure;
 

@@ -8,8 +8,8 @@
 #define HW_FIGURE_FRAME_H
 
 #include "figure/axis.h"
-#include "figure/chart.h"
 #include "figure/canvas.h"
+#include "figure/chart.h"
 
 /* Margin of a page, and sizes of the note's figures. */
 #define EDGE        20.0

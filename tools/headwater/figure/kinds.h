@@ -3,9 +3,9 @@
 #ifndef HW_FIGURE_KINDS_H
 #define HW_FIGURE_KINDS_H
 
+#include "figure/canvas.h"
 #include "figure/chart.h"
 #include "figure/frame.h"
-#include "figure/canvas.h"
 
 /* Failed allocations of the page are recorded in page->failed. */
 typedef hw_err layout_fn(page *p, const picture *from, const style *s, hw_error *err);

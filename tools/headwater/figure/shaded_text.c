@@ -8,8 +8,8 @@
  */
 #include "figure/kinds.h"
 
-#include "picture/token_text.h"
 #include "cli/safe_text.h"
+#include "picture/token_text.h"
 
 #include "figure/axis.h"
 

@@ -2,15 +2,15 @@
 #include "job/explain_job.h"
 
 #include "base/error.h"
-#include "job/unused_settings.h"
 #include "cli/error_kinds.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/names.h"
-#include "job/output_files.h"
-#include "job/prompt_split.h"
 #include "export/html_report.h"
 #include "export/run_citations.h"
+#include "job/output_files.h"
+#include "job/prompt_split.h"
+#include "job/unused_settings.h"
 #include "job/view_options.h"
 
 #include <stdlib.h>

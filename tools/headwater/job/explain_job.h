@@ -15,21 +15,21 @@ typedef struct job {
     const options *o;
     terminal t;
     progress bar;
-    hw_model *model;         /* owned; NULL if no model runs. Some methods run it again */
-    hw_explainer *explainer; /* owned: the methods and their columns; NULL: job_explain() makes it */
-    hw_keep keep;            /* what a captured trace keeps; job_prepare() sets every row, for any columns */
-    const prompt_split *split;        /* borrowed: how to split the prompt into columns; NULL: each token is a column */
-    bool whole;              /* tokens of no segment are one more column */
-    bool stoppable;          /* Ctrl-C stops the methods */
-    const int32_t *groups;   /* borrowed: segment of each prompt token, set by job_group(); NULL: none */
+    hw_model *model;           /* owned; NULL if no model runs. Some methods run it again */
+    hw_explainer *explainer;   /* owned: the methods and their columns; NULL: job_explain() makes it */
+    hw_keep keep;              /* what a captured trace keeps; job_prepare() sets every row, for any columns */
+    const prompt_split *split; /* borrowed: how to split the prompt into columns; NULL: each token is a column */
+    bool whole;                /* tokens of no segment are one more column */
+    bool stoppable;            /* Ctrl-C stops the methods */
+    const int32_t *groups;     /* borrowed: segment of each prompt token, set by job_group(); NULL: none */
     size_t n_groups;
-    char *method_text;                  /* the list, split into names */
+    char *method_text;                 /* the list, split into names */
     const char *methods[MAX_METHODS];  /* [n_methods] */
     hw_attribution *made[MAX_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
-    json_t *citations; /* owned: of a report; NULL: no report, or not possible */
+    json_t *citations;     /* owned: of a report; NULL: no report, or not possible */
     struct report *report; /* borrowed: collects what -o would save; NULL: saved directly */
-    bool no_token_output;             /* tokens are not printed as they arrive */
+    bool no_token_output;  /* tokens are not printed as they arrive */
     bool lost;             /* a method failed, others succeeded */
     bool through;          /* contributions are followed through the answer's own tokens, as set by --through */
     bool one_method;       /* of the default methods, only the first that is supported and to which the given settings

@@ -106,7 +106,7 @@ static bool shorter_for_logit(job *j, trial *t) {
 }
 
 static bool (*const changes[])(job *, trial *) = {by_sentence, logit_alone, fewer_tokens, shorter_prompt,
-                                                        shorter_for_logit};
+                                                  shorter_for_logit};
 enum { N_CHANGES = sizeof changes / sizeof *changes, MAX_NAMED = 2 };
 
 /* "--method logit (412 MB) or -n 8 (498 MB)"; "" if nothing fits. */

@@ -10,9 +10,9 @@
 #include <jansson.h>
 
 typedef struct conversation {
-    hw_message *messages; /* [n_messages] malloc'd; the strings are borrowed or in `json` */
-    size_t n_messages;    /* 0: only a prompt */
-    json_t *json;         /* owned, or NULL */
+    hw_message *messages;  /* [n_messages] malloc'd; the strings are borrowed or in `json` */
+    size_t n_messages;     /* 0: only a prompt */
+    json_t *json;          /* owned, or NULL */
     input template_source; /* terminated; bytes NULL: the model's own template */
 } conversation;
 

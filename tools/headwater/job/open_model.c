@@ -111,10 +111,9 @@ static bool any_takes_blocks(void) {
 /* Names of devices are checked when the model opens; a number of blocks is a maximum. */
 void model_remark_layers(const options *o) {
     if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
-    message(
-        "--gpu-layers %lld has no effect: no device here takes blocks (`headwater info` lists them); all run "
-        "on the CPU",
-        (long long)o->gpu_layers);
+    message("--gpu-layers %lld has no effect: no device here takes blocks (`headwater info` lists them); all run "
+            "on the CPU",
+            (long long)o->gpu_layers);
 }
 
 static hw_err open_with(hw_model **out, const options *o, const char *path, hw_model_params params, progress *bar,

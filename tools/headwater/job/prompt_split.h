@@ -9,7 +9,7 @@
 typedef struct prompt_split {
     const char *by;
     const char *spans; /* the file; NULL: none */
-    input json; /* malloc'd if --spans is given */
+    input json;        /* malloc'd if --spans is given */
 } prompt_split;
 
 /* Reads the options before any work is done (default_value NULL: no split). Errors: ERR_USAGE; as input_read(). Free

@@ -5,7 +5,6 @@
 #include "cli/error_kinds.h"
 #include "export/method_tables.h"
 
-
 /* Explicitly set, and used by methods only: --seed is also for sampling, and saved rows also depend on --fuse. */
 static bool is_set_explicitly(const options *o, const option_row *row) {
     bool saved_file = row->uses & HW_USES_FUSE && (o->trace || o->state);

@@ -11,8 +11,7 @@ static selection_params selection_of_options(const options *o) {
 }
 
 view_params view_of_options(const options *o) {
-    return (view_params){
-        .select = selection_of_options(o), .answer_by = o->answer_by, .n_top = (size_t)o->top};
+    return (view_params){.select = selection_of_options(o), .answer_by = o->answer_by, .n_top = (size_t)o->top};
 }
 
 figure_params figure_of_options(const options *o) {

@@ -5,9 +5,9 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/sha256.h"
-#include "models/web_client.h"
-#include "models/remote_repo.h"
 #include "models/model_stores.h"
+#include "models/remote_repo.h"
+#include "models/web_client.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,7 @@ static hw_err name_folder(download *d, const model_source *hub, hw_error *err) {
         if (*at == '/') name[n++] = '-';
     }
     name[n] = 0;
-    if (!model_source_folder(cache, hub))
-        return hw__fail(err, HW_ERR_IO, "no folder for models: set HF_HOME or HOME");
+    if (!model_source_folder(cache, hub)) return hw__fail(err, HW_ERR_IO, "no folder for models: set HF_HOME or HOME");
     return make_path(d->folder, err, cache, "", name);
 }
 
@@ -320,8 +319,7 @@ static hw_err fetch_model(const download *d, const model_source *hub, const char
         model_list_add_file(&list, d->repo.name, d->repo.files[i].path);
     }
     hw_err rc = list.out_of_memory ? hw__fail_memory(err, "the list of models", list.n, sizeof *list.at) : HW_OK;
-    if (rc == HW_OK && list.n == 0)
-        rc = hw__fail(err, HW_ERR_ARGUMENT, "%s has no GGUF file of a model", d->repo.name);
+    if (rc == HW_OK && list.n == 0) rc = hw__fail(err, HW_ERR_ARGUMENT, "%s has no GGUF file of a model", d->repo.name);
     if (rc == HW_OK) rc = model_choose(&chosen, hub, &list, d->repo.name, tag, err);
     if (rc == HW_OK) rc = fetch_parts(d, chosen->file, err);
     model_list_free(&list);

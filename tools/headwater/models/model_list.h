@@ -10,11 +10,11 @@ enum { MODEL_PATH_CAPACITY = 4096 };
 
 /* A model of a source (model_source.h); its name is PREFIX:REPO:TAG. */
 typedef struct model_entry {
-    char repo[256];    /* "owner/name" */
-    char tag[256];     /* quantisation, or the file where that does not tell two apart; of Ollama the tag */
-    char file[512];    /* below the folder of the repository; in Ollama the tree of manifests */
+    char repo[256]; /* "owner/name" */
+    char tag[256];  /* quantisation, or the file where that does not tell two apart; of Ollama the tag */
+    char file[512]; /* below the folder of the repository; in Ollama the tree of manifests */
     char path[MODEL_PATH_CAPACITY]; /* the model's first file; "" if none is named */
-    char problem[768]; /* "", or why it cannot be opened, with the remedy */
+    char problem[768];              /* "", or why it cannot be opened, with the remedy */
 } model_entry;
 
 typedef struct model_list {

@@ -20,10 +20,10 @@ typedef struct model_folder {
 
 typedef struct model_source {
     const char *prefix, *title, *form;
-    model_folder folders[8];  /* the last entry is empty */
-    const char *usual[3];     /* tags taken where none is given, in this order; the last entry is empty */
-    bool hub;                 /* its models can be downloaded */
-    bool quantisations;       /* tags are quantisations: parts of file names; without one the first file is taken */
+    model_folder folders[8]; /* the last entry is empty */
+    const char *usual[3];    /* tags taken where none is given, in this order; the last entry is empty */
+    bool hub;                /* its models can be downloaded */
+    bool quantisations;      /* tags are quantisations: parts of file names; without one the first file is taken */
     void (*list)(model_list *out, const char *folder); /* appends what is there */
 } model_source;
 

@@ -112,7 +112,7 @@ static void describe_file(model_entry *e, int part, int n_parts) {
 
 model_entry *model_list_add_file(model_list *list, const char *repo, const char *below) {
     char tag[256];
-    if (!is_model_file(below) || strlen(below) >= sizeof ((model_entry *)0)->file) return NULL;
+    if (!is_model_file(below) || strlen(below) >= sizeof((model_entry *)0)->file) return NULL;
     read_quantisation(tag, sizeof tag, below);
     bool distinguishes = *tag && !find_entry(list, repo, tag);
     model_entry *e = model_list_add(list);
@@ -331,7 +331,7 @@ static void add_manifest(const walk *w, const char *path, const char *below) {
     if (plain) name += sizeof library - 1;
     snprintf(repo, sizeof repo, "%.*s", (int)(tag - name), name);
     const model_entry *before = find_entry(w->list, repo, tag + 1);
-    if (before && strcmp(before->file, w->repo) != 0) return; /* the same model in a newer tree */
+    if (before && strcmp(before->file, w->repo) != 0) return;                   /* the same model in a newer tree */
     if (before) snprintf(repo, sizeof repo, "%.*s", (int)(tag - below), below); /* the same name at another host */
     model_entry *e = model_list_add(w->list);
     if (!e) return;

@@ -136,7 +136,7 @@ static bool is_repo_name(const char *name) {
 
 /* A relative path of plain names. */
 static bool is_safe_path(const char *path) {
-    if (!*path || *path == '/' || strlen(path) >= sizeof ((hub_file *)0)->path) return false;
+    if (!*path || *path == '/' || strlen(path) >= sizeof((hub_file *)0)->path) return false;
     for (const char *at = path; at; at = strchr(at, '/'), at = at ? at + 1 : NULL) {
         size_t n = strcspn(at, "/");
         if (n == 0 || at[0] == '.') return false; /* "..", ".", and names that are hidden */
@@ -187,8 +187,7 @@ static hw_err read_files(hub_repo *repo, const json_t *json, hw_error *err) {
         return hw__fail(err, HW_ERR_IO, "%s gives no list of the files of %s", hub_host(host, repo), repo->name);
     repo->files = hw__alloc(n, sizeof *repo->files);
     if (!repo->files) return hw__fail_memory(err, "the files of a model", n, sizeof *repo->files);
-    for (size_t i = 0; i < n; i++)
-        repo->n_files += read_file(&repo->files[repo->n_files], json_array_get(json, i));
+    for (size_t i = 0; i < n; i++) repo->n_files += read_file(&repo->files[repo->n_files], json_array_get(json, i));
     return HW_OK;
 }
 

@@ -9,7 +9,7 @@
 enum { HUB_URL_CAPACITY = 2048, HUB_COMMIT_CAPACITY = 41, HUB_SHA256_CAPACITY = 65 };
 
 typedef struct hub_file {
-    char path[512]; /* below the snapshot: no "..", not absolute */
+    char path[512];                   /* below the snapshot: no "..", not absolute */
     char sha256[HUB_SHA256_CAPACITY]; /* "" if the hub gives none: it is not in large-file storage */
     uint64_t n_bytes;
 } hub_file;

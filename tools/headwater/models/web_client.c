@@ -101,8 +101,7 @@ static size_t take_bytes(char *bytes, size_t size, size_t n, void *ctx) {
         return 0;
     }
     t->received += n;
-    t->failure->not_taken =
-        t->received > t->request->max_bytes || !t->request->take(t->request->ctx, bytes, n);
+    t->failure->not_taken = t->received > t->request->max_bytes || !t->request->take(t->request->ctx, bytes, n);
     return t->failure->not_taken ? 0 : n;
 }
 
@@ -119,11 +118,16 @@ static bool set_options(transfer *t, char *text) {
     const struct {
         int option;
         long value;
-    } numbers[] = {{OPTION_NO_SIGNAL, 1},        {OPTION_NO_PROGRESS, 0},
-                   {OPTION_FAIL_ON_ERROR, 1},    {OPTION_FOLLOW_LOCATION, 1},
-                   {OPTION_MAX_REDIRECTS, 8},    {OPTION_CONNECT_TIMEOUT, 20},
-                   {OPTION_LOW_SPEED_LIMIT, 1},  {OPTION_LOW_SPEED_TIME, 60},
-                   {OPTION_PROTOCOLS, PROTOCOLS_HTTP}, {OPTION_REDIRECT_PROTOCOLS, PROTOCOLS_HTTP}};
+    } numbers[] = {{OPTION_NO_SIGNAL, 1},
+                   {OPTION_NO_PROGRESS, 0},
+                   {OPTION_FAIL_ON_ERROR, 1},
+                   {OPTION_FOLLOW_LOCATION, 1},
+                   {OPTION_MAX_REDIRECTS, 8},
+                   {OPTION_CONNECT_TIMEOUT, 20},
+                   {OPTION_LOW_SPEED_LIMIT, 1},
+                   {OPTION_LOW_SPEED_TIME, 60},
+                   {OPTION_PROTOCOLS, PROTOCOLS_HTTP},
+                   {OPTION_REDIRECT_PROTOCOLS, PROTOCOLS_HTTP}};
     bool ok = curl.set(t->handle, OPTION_URL, r->url) == RESULT_OK &&
               curl.set(t->handle, OPTION_USER_AGENT, "headwater/" HW_VERSION) == RESULT_OK &&
               curl.set(t->handle, OPTION_ERROR_BUFFER, text) == RESULT_OK &&

@@ -9,22 +9,22 @@
 
 typedef struct http_request {
     const char *url;
-    const char *token; /* bearer token, sent to this host only; NULL or "": none */
-    uint64_t first;    /* first byte wanted */
-    uint64_t max_bytes; /* of what is received; more is an error */
+    const char *token;                                    /* bearer token, sent to this host only; NULL or "": none */
+    uint64_t first;                                       /* first byte wanted */
+    uint64_t max_bytes;                                   /* of what is received; more is an error */
     bool (*take)(void *ctx, const void *bytes, size_t n); /* false ends the request */
-    void (*progress)(void *ctx, uint64_t received);        /* nullable; several times a second */
-    hw_stop_fn stop;                                       /* nullable */
+    void (*progress)(void *ctx, uint64_t received);       /* nullable; several times a second */
+    hw_stop_fn stop;                                      /* nullable */
     void *ctx;
 } http_request;
 
 /* Why a request failed, for the caller's message and its next step. */
 typedef struct http_failure {
-    long status;     /* of HTTP; 0: none arrived */
-    bool no_range;   /* the server does not continue at `first` */
-    bool may_recur;  /* the same again would fail again */
+    long status;      /* of HTTP; 0: none arrived */
+    bool no_range;    /* the server does not continue at `first` */
+    bool may_recur;   /* the same again would fail again */
     bool unreachable; /* no connection was made */
-    bool not_taken;  /* take() returned false */
+    bool not_taken;   /* take() returned false */
     char reason[300];
 } http_failure;
 

@@ -25,7 +25,7 @@ static hw_err select_rows(picture *p, const char *token, hw_error *err) {
     size_t base = picture_first_selectable(p->run), first = hw_attribution_first_token(p->a);
     if (base + begin < first || base + end - first > p->row_end) {
         return hw__fail(err, HW_ERR_ARGUMENT, "token \"%.60s\": this result explains tokens %zu to %zu only", token,
-                 first - base, first - base + p->row_end - 1);
+                        first - base, first - base + p->row_end - 1);
     }
     p->row_begin = base + begin - first;
     p->row_end = base + end - first;

@@ -19,7 +19,7 @@ typedef struct server {
     char model_id[256]; /* as clients of other APIs name it */
     struct deadlines *deadlines;
     metrics metrics;
-    const char *token; /* that requests must have; NULL: none */
+    const char *token;        /* that requests must have; NULL: none */
     const char *const *hosts; /* [n_hosts] accepted host names besides this machine's own */
     size_t n_hosts;
     bool keeps;       /* runs are kept when the program ends */
@@ -31,8 +31,8 @@ typedef struct call {
     server *server;
     struct MHD_Connection *connection;
     const dialect *dialect; /* the API that the address belongs to; NULL: Headwater's own */
-    int64_t id;   /* {id} in the path, else 0 */
-    json_t *body; /* of POST and PATCH; the handler may take ownership and set it to NULL */
+    int64_t id;             /* {id} in the path, else 0 */
+    json_t *body;           /* of POST and PATCH; the handler may take ownership and set it to NULL */
 } call;
 
 /* The answer; the caller releases `response`. */
@@ -45,8 +45,8 @@ answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMem
 answer answer_error(const hw_error *err);
 /* The same in the form of another API; NULL: Headwater's own. */
 answer answer_error_in(const dialect *d, const hw_error *err);
-answer answer_text(unsigned status, buffer *json);  /* takes ownership of the text */
-answer answer_json(unsigned status, json_t *json);  /* takes ownership of the tree; NULL: memory ran out */
+answer answer_text(unsigned status, buffer *json); /* takes ownership of the text */
+answer answer_json(unsigned status, json_t *json); /* takes ownership of the tree; NULL: memory ran out */
 /* Whether the client wants server-sent events. */
 bool call_wants_events(const call *c);
 /* Reads a whole number from 1, at most 18 digits; advances *text. */

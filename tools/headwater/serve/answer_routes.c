@@ -78,9 +78,9 @@ answer handle_model_list(call *c) {
     gmtime_r(&now, &utc);
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
     const char *id = c->server->model_id, *name = *c->server->model->name ? c->server->model->name : id;
-    json_t *model = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "id", id, "object", "model", "type", "model",
-                              "display_name", name, "created", (json_int_t)now, "created_at", created, "owned_by",
-                              "headwater");
+    json_t *model =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "id", id, "object", "model", "type", "model", "display_name",
+                  name, "created", (json_int_t)now, "created_at", created, "owned_by", "headwater");
     return answer_json(200, json_pack("{s:s, s:[o], s:b, s:s, s:s}", "object", "list", "data", model, "has_more", 0,
                                       "first_id", id, "last_id", id));
 }

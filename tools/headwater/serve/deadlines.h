@@ -10,7 +10,7 @@
 
 enum {
     REQUEST_SECONDS = 30, /* from the opening of the connection to the last byte of the request */
-    MAX_CONNECTIONS = 64 /* concurrent connections */
+    MAX_CONNECTIONS = 64  /* concurrent connections */
 };
 
 typedef struct deadlines deadlines;

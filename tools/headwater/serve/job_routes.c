@@ -164,8 +164,7 @@ static bool read_with(int64_t *id, const call *c, const export_format *format, h
     if (!text) return true;
     if (strcmp(format->name, "html") != 0)
         return error_set(err, HW_ERR_ARGUMENT, "\"with\" goes with format html only: other files hold one run");
-    if (!read_id(&text, id) || *text)
-        return error_set(err, HW_ERR_ARGUMENT, "\"with\" must be the id of a run");
+    if (!read_id(&text, id) || *text) return error_set(err, HW_ERR_ARGUMENT, "\"with\" must be the id of a run");
     return *id != c->id || error_set(err, HW_ERR_ARGUMENT, "\"with\" is %lld: must be another run", (long long)*id);
 }
 

@@ -5,8 +5,8 @@
 #include "cli/error_kinds.h"
 
 typedef struct listener {
-    const char *host;   /* numeric address; NULL: 127.0.0.1 */
-    const char *path;   /* of a Unix socket; NULL: none */
+    const char *host; /* numeric address; NULL: 127.0.0.1 */
+    const char *path; /* of a Unix socket; NULL: none */
     unsigned port;
 } listener;
 

@@ -30,9 +30,9 @@ static json_t *model_json(const hw_model_info *model) {
 }
 
 static answer handle_status(call *c) {
-    return answer_json(200, json_pack("{s:s, s:o, s:I, s:b}", "version", hw_version(), "model",
-                                      model_json(c->server->model), "queue", (json_int_t)queue_size(c->server->queue),
-                                      "store", c->server->keeps));
+    return answer_json(200,
+                       json_pack("{s:s, s:o, s:I, s:b}", "version", hw_version(), "model", model_json(c->server->model),
+                                 "queue", (json_int_t)queue_size(c->server->queue), "store", c->server->keeps));
 }
 
 static answer handle_models(call *c) {
@@ -106,10 +106,8 @@ static const route routes[] = {
     {"POST", "/v1/chat/completions", handle_answer, true,
      "answer a conversation: OpenAI's API, with documents and citations"},
     {"POST", "/v1/completions", handle_answer, true, "continue a text: OpenAI's API, with documents and citations"},
-    {"POST", "/v1/messages", handle_answer, true,
-     "answer a conversation: Anthropic's API, with citations"},
-    {"POST", "/v2/chat", handle_answer, true,
-     "answer a conversation: Cohere's API, with documents and citations"},
+    {"POST", "/v1/messages", handle_answer, true, "answer a conversation: Anthropic's API, with citations"},
+    {"POST", "/v2/chat", handle_answer, true, "answer a conversation: Cohere's API, with documents and citations"},
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},
 };
 

@@ -9,8 +9,8 @@
 #include "terminal/attribution_view.h"
 
 #include "base/error.h"
-#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
+#include "terminal/view_parts.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * First what depends on the selection (hidden mass, where a logit came from), then diagnostics of the whole
  * attribution, and a warning if little of the explanation is left.
  */
-#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
+#include "terminal/view_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -140,8 +140,7 @@ static void print_through(const picture *p, const hw_through *rows) {
     fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
             100 - at_once);
     double thinking = picture_through_thinking(p->a, p->row_begin, p->row_end);
-    if (thinking >= 0.0005)
-        fprintf(out, "  %-*s%.1f %% through its thinking\n", LABEL_WIDTH, "", 100 * thinking);
+    if (thinking >= 0.0005) fprintf(out, "  %-*s%.1f %% through its thinking\n", LABEL_WIDTH, "", 100 * thinking);
     if (at_once < 99.95) print_not_gathered(p, rows);
     for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
         if (rows[i].raised > 0) continue;

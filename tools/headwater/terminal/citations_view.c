@@ -8,10 +8,10 @@
  *           share  part of the answer  peak      the parts for which it is cited
  *     the others, in one line; what a mark means
  */
+#include "cli/safe_text.h"
 #include "export/cite.h"
 #include "picture/selection.h"
 #include "terminal/attribution_view.h"
-#include "cli/safe_text.h"
 #include "terminal/prose.h"
 
 #include <string.h>
@@ -150,9 +150,14 @@ static phrase headline_of(const cite_facts *f) {
     phrase p, one;
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, named[i]).share;
     snprintf(p.text, sizeof p.text, n == 0 ? "Hardly from the passages (%s)" : "%s",
-             n == 0 ? text_percent(share_of_passages(f)).text : sum >= 0.5 ? "Mostly from " : "From ");
+             n == 0       ? text_percent(share_of_passages(f)).text
+             : sum >= 0.5 ? "Mostly from "
+                          : "From ");
     for (size_t i = 0; i < n; i++) {
-        snprintf(one.text, sizeof one.text, "%s%s (%s)", i == 0 ? "" : i + 1 < n ? ", " : " and ",
+        snprintf(one.text, sizeof one.text, "%s%s (%s)",
+                 i == 0      ? ""
+                 : i + 1 < n ? ", "
+                             : " and ",
                  passage_label(f, named[i], NAME_WIDTH).utf8,
                  text_percent(hw_citation_at(f->citation, whole, named[i]).share).text);
         append(&p, one.text);

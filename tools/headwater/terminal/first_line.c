@@ -6,9 +6,9 @@
  * Shares of the positive contributions to the logits, each token by its own. Only for methods whose parts are complete:
  * `logit`, and methods followed through the completion.
  */
-#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 #include "terminal/prose.h"
+#include "terminal/view_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,7 @@ static void add_direct(parts *to, const picture *p, size_t i) {
     const hw_balance *b = &hw_attribution_balance(p->a)[i];
     size_t C = hw_attribution_n_columns(p->a), L = hw_attribution_n_layers(p->a);
     bool first = hw_attribution_first_token(p->a) + i == hw_run_n_prompt(p->run);
-    for (size_t k = 0; k < C; k++)
-        to->columns[k] += positive(sum_of(hw_attribution_values(p->a) + (i * C + k) * L, L));
+    for (size_t k = 0; k < C; k++) to->columns[k] += positive(sum_of(hw_attribution_values(p->a) + (i * C + k) * L, L));
     double outside = sum_of(hw_attribution_outside(p->a) + i * L, L);
     to->rest += positive(outside - b->completion + (first ? b->embedding : 0));
     to->answer += positive(b->completion + (first ? 0 : b->embedding));

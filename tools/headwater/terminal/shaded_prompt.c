@@ -5,9 +5,9 @@
  * the strongest value of them. Lines break at spaces, and anywhere in scripts without spaces. Without colours a line of
  * blocks under the text shows the values, readable in a log.
  */
+#include "cli/safe_text.h"
 #include "picture/token_text.h"
 #include "terminal/view_parts.h"
-#include "cli/safe_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * A profile is scaled to its own peak: the bar shows the amount, the profile the layers. What does not fit the terminal
  * is left out from the right.
  */
-#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
+#include "terminal/view_parts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,8 @@
 typedef void (*start_server)(const char *endpoint, const char *cache_dir, size_t n_threads, size_t n_devices,
                              ggml_backend_dev_t *devices);
 /* Looked up by name, because builds of ggml without RPC lack it; the compiler checks the type here. */
-_Static_assert(_Generic(&ggml_backend_rpc_start_server, start_server: 1, default: 0), "ggml's RPC server has changed");
+_Static_assert(_Generic(&ggml_backend_rpc_start_server, start_server : 1, default : 0),
+               "ggml's RPC server has changed");
 
 void hw_worker_params_init(hw_worker_params *params, size_t size) {
     const hw_worker_params defaults = {.size = sizeof defaults};

@@ -5,8 +5,8 @@
 #include "base/sha256.h"
 #include "base/strlist.h"
 #include "engine/llama/device/backend.h"
-#include "engine/llama/file/gguf.h"
 #include "engine/llama/device/guarded.h"
+#include "engine/llama/file/gguf.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 /* Zeroed until the first search fills it. */
 typedef struct hw__control_tokens {
-    int32_t *ids;        /* [n] by first byte, longer texts first */
+    int32_t *ids;         /* [n] by first byte, longer texts first */
     size_t n, first[257]; /* first[b]: the first whose text begins with byte b */
     bool read;
 } hw__control_tokens;

@@ -303,7 +303,6 @@ static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t
     return e->anchor_at != SIZE_MAX && number == e->anchor_at + tap->offset && t->op == tap->op;
 }
 
-
 /* Called for every node in graph order: whether the graph must stop there for the stream. */
 static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
     size_t number = e->n_callbacks++;
@@ -378,8 +377,7 @@ static bool show_kept(hw__llama_engine *e) {
 /* Passes the factors of a mixed stream to the sink. */
 static hw_err show_factors(const hw__llama_engine *e, hw_error *err) {
     const float *row = hw__stream_map_row(e->map);
-    if (!row)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph of one token lacks nodes that mix the stream");
+    if (!row) return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph of one token lacks nodes that mix the stream");
     return e->sink->mixing ? e->sink->mixing(e->sink->ctx, row, e->at, err) : HW_OK;
 }
 

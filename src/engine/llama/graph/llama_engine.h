@@ -21,10 +21,10 @@
 #define HW_ENGINE_LLAMA_GRAPH_LLAMA_ENGINE_H
 
 #include "engine/engine.h"
-#include "engine/llama/file/adapters.h"
-#include "engine/llama/file/control_tokens.h"
 #include "engine/llama/device/device_read.h"
 #include "engine/llama/device/devices.h"
+#include "engine/llama/file/adapters.h"
+#include "engine/llama/file/control_tokens.h"
 #include "engine/llama/file/gguf.h"
 #include "engine/llama/file/mean_output.h"
 
@@ -54,15 +54,15 @@ typedef struct hw__layer_graph {
     int64_t n_sub_gain;             /* H d, or d if heads share it */
     hw__norm kind;                  /* kind of the post-norm */
     float eps, sub_eps, scale, bias_scale;
-    float relative; /* factor of the contribution, relative to the block's input */
+    float relative;       /* factor of the contribution, relative to the block's input */
     double stream_factor; /* factor from the block's input to the final stream */
     bool bias_after_norm, gated, normed_heads;
-    bool gate_is_silu;      /* the gate is silu of the tapped node */
-    int64_t gate_offset;    /* offset of the gate in a row, in floats */
-    int64_t n_sub;          /* number of channels in a group of a norm of heads */
+    bool gate_is_silu;             /* the gate is silu of the tapped node */
+    int64_t gate_offset;           /* offset of the gate in a row, in floats */
+    int64_t n_sub;                 /* number of channels in a group of a norm of heads */
     const struct ggml_tensor *own; /* D of a recurrent layer, by which a token contributes to its own row; NULL: none */
-    bool sub_is_output;      /* the norm of heads reads the output of the recurrent operation */
-    size_t gate_width;       /* floats of a row of the gate */
+    bool sub_is_output;            /* the norm of heads reads the output of the recurrent operation */
+    size_t gate_width;             /* floats of a row of the gate */
     const struct ggml_tensor *values; /* what the attention weights multiply, valid until the next decode */
 } hw__layer_graph;
 
@@ -165,7 +165,7 @@ typedef struct hw__llama_engine {
     hw_stop_fn stop;          /* of the current sequence */
     void *stop_ctx;
 
-    hw__rpc rpc;                                      /* servers whose devices are used */
+    hw__rpc rpc;                                     /* servers whose devices are used */
     ggml_backend_dev_t devices[HW__MAX_DEVICES + 1]; /* NULL at the end */
     hw__device_read *device_read;                    /* reads from devices */
     hw__placement placement;
@@ -193,25 +193,25 @@ typedef struct hw__llama_engine {
     /* Analysis of the graph, made by the probe. */
     hw__layer_graph *graphs; /* [n_sources] */
     hw__readout_graph readout;
-    bool mapped;               /* the stream is followed by a map, in graphs of one token */
+    bool mapped;                /* the stream is followed by a map, in graphs of one token */
     struct hw__stream_map *map; /* NULL: none */
-    bool map_stop;             /* the graph stops at a node that the map reads */
+    bool map_stop;              /* the graph stops at a node that the map reads */
     hw__record record;
     const struct ggml_tensor **heads; /* [n_blocks] attention nodes of the decode in progress, if redirected */
     hw__tap *taps;                    /* [n_taps] in graph order */
     size_t n_taps, taps_capacity;
     size_t next_tap, n_callbacks,
-        anchor_at;         /* the first tap not reached; number of nodes so far; the anchor's number, or SIZE_MAX */
+        anchor_at;          /* the first tap not reached; number of nodes so far; the anchor's number, or SIZE_MAX */
     bool recurrent_stop;    /* the graph stops at a recurrent operation */
     int32_t stopped_source; /* source whose nodes are read when computed, or -1 */
-    hw__proof *proof;      /* during the probe, else NULL */
-    bool no_memory;           /* the probe ran out of memory: data that it reports as missing may exist */
+    hw__proof *proof;       /* during the probe, else NULL */
+    bool no_memory;         /* the probe ran out of memory: data that it reports as missing may exist */
     hw__tap_arena arena;
     hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__control_tokens controls;
     hw__mean_output *mean_output; /* nullable */
-    hw__gguf *file; /* weights are read from it, because loaded ones may be repacked or on a device */
+    hw__gguf *file;               /* weights are read from it, because loaded ones may be repacked or on a device */
 } hw__llama_engine;
 
 /* Eval callback of a context whose user data is the engine. */

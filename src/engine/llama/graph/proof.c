@@ -41,7 +41,7 @@ struct hw__proof {
     layer_row *sources; /* [n_sources] */
     size_t n_sources, n_embd, n_mixing;
     const hw_source *described; /* [n_sources] */
-    rest *rest; /* [n_rest] in the order of the graph */
+    rest *rest;                 /* [n_rest] in the order of the graph */
     size_t n_rest, rest_capacity;
     float *final, *origin; /* [D] */
     float *mixing;         /* [n_mixing] of the engine */
@@ -246,8 +246,7 @@ static hw_err carried_sum(const hw__proof *p, const hw__llama_engine *e, const f
     size_t D = p->n_embd;
     hw_err rc = hw__stream_map_rest(e->map, sum, z, p->mixing, err);
     if (rc == HW_OK) rc = hw__stream_map_carry(e->map, carried, z, p->mixing, err);
-    for (size_t s = 0; rc == HW_OK && s < p->n_sources; s++)
-        *sum += dot(carried + s * D, p->sources[s].added, D);
+    for (size_t s = 0; rc == HW_OK && s < p->n_sources; s++) *sum += dot(carried + s * D, p->sources[s].added, D);
     if (rc == HW_OK) *sum += dot(carried + p->n_sources * D, p->origin, D);
     return rc;
 }

@@ -17,8 +17,8 @@
  * unless the model's cache is F32, as for attention.
  */
 #include "base/float16.h"
-#include "engine/llama/graph/value_convolution.h"
 #include "engine/llama/graph/graph_ops.h"
+#include "engine/llama/graph/value_convolution.h"
 #include "math/short_convolution.h"
 #include "math/simd.h"
 
@@ -39,9 +39,9 @@ struct hw__recurrent_store {
     size_t n_heads, n_heads_k, key_size, value_size;
     part parts[N_PARTS]; /* width 0: not used by this kind; VALUE: the convolution's input if there is a front */
     hw__front front;
-    float *made; /* [n_channels] what the front made for the last token of the decode in progress */
-    float *fixed;        /* rates or taps [H, S] */
-    float *output;       /* [n_rows, H d] of the decode in progress, before D, norm and gate */
+    float *made;   /* [n_channels] what the front made for the last token of the decode in progress */
+    float *fixed;  /* rates or taps [H, S] */
+    float *output; /* [n_rows, H d] of the decode in progress, before D, norm and gate */
     size_t n_output;
     bool shown, front_shown; /* reached in the decode in progress */
 };

@@ -71,7 +71,7 @@ struct hw__stream_map {
     float *constants; /* [n_constants] */
     size_t n_constants, n_scratch, width, rest_width;
     enum ggml_type coarsest; /* type of the constants */
-    int32_t *terms; /* [n_sources] slots */
+    int32_t *terms;          /* [n_sources] slots */
     int32_t final, embedding;
     float *row, *rest; /* [width], [rest_width] of the decode in progress */
     size_t next;       /* the first read not reached */
@@ -336,8 +336,8 @@ hw_err hw__stream_map_new(hw__walk *w, const int32_t *terms, hw_error *err) {
     b.slot_of = hw__alloc(n, sizeof *b.slot_of);
     b.source_of = hw__alloc(n, sizeof *b.source_of);
     if (m) {
-        *m = (hw__stream_map){.n_embd = (size_t)w->e->info.n_embd, .n_sources = n_sources, .embedding = NONE,
-                              .coarsest = GGML_TYPE_F32};
+        *m = (hw__stream_map){
+            .n_embd = (size_t)w->e->info.n_embd, .n_sources = n_sources, .embedding = NONE, .coarsest = GGML_TYPE_F32};
         m->slots = hw__alloc(n + 1, sizeof *m->slots);
         m->steps = hw__alloc(n + 1, sizeof *m->steps);
         m->reads = hw__alloc(3 * n + 1, sizeof *m->reads);
@@ -408,8 +408,7 @@ static float *read_numbers(hw__llama_engine *e, const struct ggml_tensor *t, con
     const unsigned char *bytes = out ? hw__device_read_bytes(e->device_read, t) : NULL;
     for (size_t i = 0; bytes && i < n; i++) {
         place(at, of, i);
-        memcpy(out + i, bytes + at[0] * t->nb[0] + at[1] * t->nb[1] + at[2] * t->nb[2] + at[3] * t->nb[3],
-               sizeof *out);
+        memcpy(out + i, bytes + at[0] * t->nb[0] + at[1] * t->nb[1] + at[2] * t->nb[2] + at[3] * t->nb[3], sizeof *out);
     }
     if (bytes) return out;
     free(out);
@@ -460,8 +459,8 @@ typedef struct carry {
     const hw__stream_map *map;
     const step *s;
     const float *by[2];
-    const float *out; /* direction of the result */
-    float *operands[2]; /* those of its operands, NULL if it carries nothing */
+    const float *out;      /* direction of the result */
+    float *operands[2];    /* those of its operands, NULL if it carries nothing */
     dims shape, shapes[2]; /* of the result and of the operands */
 } carry;
 

@@ -62,8 +62,8 @@ static hw_err read_weights(hw__front *out, const struct ggml_tensor *taps, const
 
 hw_err hw__front_find(hw__front *out, const struct ggml_tensor *op, hw_error *err) {
     const struct ggml_tensor *bias = NULL, *v = op->op == GGML_OP_GATED_DELTA_NET ? op->src[2]
-                                               : op->op == GGML_OP_SSM_SCAN      ? op->src[1]
-                                                                                 : NULL;
+                                                : op->op == GGML_OP_SSM_SCAN      ? op->src[1]
+                                                                                  : NULL;
     size_t first = 0;
     *out = (hw__front){.node = NULL};
     const struct ggml_tensor *activation = v && v->type == GGML_TYPE_F32 ? activation_of(v, &first) : NULL;

@@ -33,13 +33,13 @@ static bool read_line(options *o, ...) {
 
 static void values_must_be_whole_and_in_range(void **state) {
     (void)state;
-    static const char *const bad[][2] = {{"--threads", "1025"},  {"--threads", "-1"},   {"--threads", "4x"},
-                                         {"--threads", ""},      {"--threads", " 4"},   {"--threads", "+4"},
-                                         {"--scale", "0x1p1"},   {"--scale", "nan"},    {"--scale", "21"},
-                                         {"--scale", "1e400"},   {"--memory", "0"},     {"--memory", "5Q"},
-                                         {"--memory", "-1"},     {"--device", "a,,b"},  {"--device", ""},
-                                         {"--color", "purple"},  {"--fuse", "median"},  {"-n", "0"},
-                                         {"--trace-precision", "f8"}, {"--top-p", "0"}, {"--residual", "2"}};
+    static const char *const bad[][2] = {{"--threads", "1025"},       {"--threads", "-1"},  {"--threads", "4x"},
+                                         {"--threads", ""},           {"--threads", " 4"},  {"--threads", "+4"},
+                                         {"--scale", "0x1p1"},        {"--scale", "nan"},   {"--scale", "21"},
+                                         {"--scale", "1e400"},        {"--memory", "0"},    {"--memory", "5Q"},
+                                         {"--memory", "-1"},          {"--device", "a,,b"}, {"--device", ""},
+                                         {"--color", "purple"},       {"--fuse", "median"}, {"-n", "0"},
+                                         {"--trace-precision", "f8"}, {"--top-p", "0"},     {"--residual", "2"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         options o;
         if (read_line(&o, bad[i][0], bad[i][1], NULL)) fail_msg("%s \"%s\" was taken", bad[i][0], bad[i][1]);

@@ -3,10 +3,10 @@
  * (HW_MADE_UP_OPTION in src/data/run_options.c), is an option, a field of requests and of result files, and on every
  * list.
  */
-#include "support/fixture.h"
 #include "support/files.h"
-#include "unit/program/cli/made_up.h"
+#include "support/fixture.h"
 #include "support/sample.h"
+#include "unit/program/cli/made_up.h"
 
 #include "export/method_tables.h"
 #include "formats/run_json.h"
@@ -150,14 +150,10 @@ static void commands_have_defaults_of_their_own(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_is_an_option),
-        cmocka_unit_test(help_lists_it),
-        cmocka_unit_test(it_is_a_field_of_requests),
-        cmocka_unit_test(files_hold_it),
-        cmocka_unit_test(pages_learn_of_it),
-        cmocka_unit_test(every_option_reads_what_it_writes),
-        cmocka_unit_test(text_has_a_length),
-        cmocka_unit_test(commands_have_defaults_of_their_own),
+        cmocka_unit_test(it_is_an_option),           cmocka_unit_test(help_lists_it),
+        cmocka_unit_test(it_is_a_field_of_requests), cmocka_unit_test(files_hold_it),
+        cmocka_unit_test(pages_learn_of_it),         cmocka_unit_test(every_option_reads_what_it_writes),
+        cmocka_unit_test(text_has_a_length),         cmocka_unit_test(commands_have_defaults_of_their_own),
     };
     return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

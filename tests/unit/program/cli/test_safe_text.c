@@ -27,8 +27,10 @@ static void nothing_that_commands_a_terminal_comes_through(void **state) {
     assert_printed("a\nb\tc", 5, true, "a\nb\tc");
     assert_printed("a\nb\tc", 5, false, "a⏎b⇥c");
     assert_printed("\0\x7F", 2, true, "␀␡");
-    assert_printed("\xC2\x9B" "A", 3, true, "‹U+009B›A"); /* CSI in one character */
-    assert_printed("\xE2\x80\xAE", 3, true, "‹U+202E›");    /* right to left override */
+    assert_printed("\xC2\x9B"
+                   "A",
+                   3, true, "‹U+009B›A");                /* CSI in one character */
+    assert_printed("\xE2\x80\xAE", 3, true, "‹U+202E›"); /* right to left override */
     assert_printed("\xE2\x82", 2, true, "‹E2›‹82›");
 }
 
@@ -82,7 +84,10 @@ static void a_stream_holds_half_a_character_back(void **state) {
     assert_string_equal(text, "a");
     stream_write(&s, "\x82", 1);
     assert_string_equal(text, "a");
-    stream_write(&s, "\xAC" "b", 2);
+    stream_write(&s,
+                 "\xAC"
+                 "b",
+                 2);
     assert_string_equal(text, "a€b");
     stream_write(&s, "\xE2\x82", 2);
     stream_end(&s);

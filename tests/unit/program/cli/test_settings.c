@@ -3,8 +3,8 @@
  * (HW_MADE_UP_SETTING in src/methods/settings.c), is an option, a key of METHOD:KEY=VALUE, a field of requests and of
  * results, and on every list.
  */
-#include "support/fixture.h"
 #include "support/files.h"
+#include "support/fixture.h"
 #include "unit/program/cli/made_up.h"
 
 #include "eval/method_spec.h"

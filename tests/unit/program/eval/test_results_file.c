@@ -1,6 +1,6 @@
 /* test_results_file.c - results of `eval` in a file: going on with it, what differs, and torn ends. */
-#include "support/fixture.h"
 #include "support/files.h"
+#include "support/fixture.h"
 
 #include "eval/results_file.h"
 

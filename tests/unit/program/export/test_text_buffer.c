@@ -80,10 +80,8 @@ static void floats_have_nine_digits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_becomes_a_member),
-        cmocka_unit_test(members_of_text_join_those_of_a_tree),
-        cmocka_unit_test(lists_hold_texts),
-        cmocka_unit_test(a_tree_that_could_not_be_made_fails_the_text),
+        cmocka_unit_test(text_becomes_a_member),   cmocka_unit_test(members_of_text_join_those_of_a_tree),
+        cmocka_unit_test(lists_hold_texts),        cmocka_unit_test(a_tree_that_could_not_be_made_fails_the_text),
         cmocka_unit_test(floats_have_nine_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

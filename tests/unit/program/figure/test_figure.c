@@ -357,8 +357,7 @@ static void check_order(const char *theme_name, bool last_at_bottom, const char 
     static const float values[] = {0, 0, 0, 0, 0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f}; /* [1, 2, 5] */
     static const char *const done[] = {"."};
     style s = {.theme = themes_find(theme_name), .title = ""};
-    sheet made =
-        make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s);
+    sheet made = make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s);
     const item *cells = NULL, *low = NULL;
     for (size_t i = 0; i < made.p.n; i++) {
         const item *at = &made.p.items[i];

@@ -135,12 +135,9 @@ static void checks_and_names_have_limits_too(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bodies_must_be_json_objects),
-        cmocka_unit_test(refused_requests_name_what_is_wrong),
-        cmocka_unit_test(what_is_not_given_has_its_default),
-        cmocka_unit_test(what_is_given_is_read),
-        cmocka_unit_test(a_preview_is_the_last_message),
-        cmocka_unit_test(checks_and_names_have_limits_too),
+        cmocka_unit_test(bodies_must_be_json_objects),       cmocka_unit_test(refused_requests_name_what_is_wrong),
+        cmocka_unit_test(what_is_not_given_has_its_default), cmocka_unit_test(what_is_given_is_read),
+        cmocka_unit_test(a_preview_is_the_last_message),     cmocka_unit_test(checks_and_names_have_limits_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* test_run_store.c - runs in a database: in the making, finished, failed, changed, and files that are not of it. */
-#include "support/fixture.h"
 #include "support/files.h"
+#include "support/fixture.h"
 
 #include "serve/jobs/run_store.h"
 

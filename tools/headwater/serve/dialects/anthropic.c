@@ -131,8 +131,8 @@ static json_t *citations_of(const chat_call *call, const json_t *sentence) {
 
 /* Byte of `text` [n] at which character `index` begins, searched from byte `at`, which begins character *seen. */
 static size_t byte_of(const char *text, size_t n, size_t at, size_t *seen, size_t index) {
-    for (; at < n && *seen < index; (*seen)++)
-        do at++;
+    for (; at < n && *seen < index; (*seen)++) do
+            at++;
         while (at < n && ((unsigned char)text[at] & 0xC0) == 0x80);
     return at;
 }
@@ -214,8 +214,9 @@ static void close_block(chat_call *call, buffer *out) {
 static void write_citations(chat_call *call, buffer *out, const json_t *sentence) {
     const json_t *sources = json_object_get(sentence, "sources");
     for (size_t i = 0; i < json_array_size(sources); i++)
-        write_delta(call, out, json_pack("{s:s, s:o}", "type", "citations_delta", "citation",
-                                         citation(call, json_array_get(sources, i))));
+        write_delta(
+            call, out,
+            json_pack("{s:s, s:o}", "type", "citations_delta", "citation", citation(call, json_array_get(sources, i))));
     close_block(call, out);
 }
 
@@ -238,12 +239,11 @@ static void event(chat_call *call, buffer *out, const char *name, const json_t *
 }
 
 static json_t *error(const hw_error *err) {
-    static const error_type types[] = {{500, "api_error"},
-                                       {400, "invalid_request_error"}, {401, "authentication_error"},
-                                       {403, "permission_error"},      {404, "not_found_error"},
-                                       {405, "invalid_request_error"}, {413, "request_too_large"},
-                                       {415, "invalid_request_error"}, {422, "invalid_request_error"},
-                                       {503, "overloaded_error"}};
+    static const error_type types[] = {
+        {500, "api_error"},         {400, "invalid_request_error"}, {401, "authentication_error"},
+        {403, "permission_error"},  {404, "not_found_error"},       {405, "invalid_request_error"},
+        {413, "request_too_large"}, {415, "invalid_request_error"}, {422, "invalid_request_error"},
+        {503, "overloaded_error"}};
     return json_pack("{s:s, s:{s:s, s:o}}", "type", "error", "error", "type",
                      error_type_of(err, types, DRAFT_COUNT(types)), "message", error_message(err));
 }

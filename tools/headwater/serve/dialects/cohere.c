@@ -49,8 +49,8 @@ static const conversation_form form = {.roles = roles,
 
 /* Documents are cited unless the mode says otherwise. */
 static bool read_mode(draft *d, hw_error *err) {
-    static const char *const modes[] = {"OFF", "off", "DISABLED", "disabled", "FAST", "fast",
-                                        "ACCURATE", "accurate", "ENABLED", "enabled"};
+    static const char *const modes[] = {"OFF",  "off",      "DISABLED", "disabled", "FAST",
+                                        "fast", "ACCURATE", "accurate", "ENABLED",  "enabled"};
     enum { N_OFF = 4 };
     const json_t *mode = json_object_get(d->extra, "mode");
     d->citations = json_array_size(d->documents) > 0;
@@ -109,8 +109,7 @@ static bool has_sources(const json_t *sentence) { return json_array_size(json_ob
 /* ------------------------------------------------------------------ answers */
 
 static const char *finish_reason(const json_t *answer) {
-    static const name_pair names[] = {
-        {"end", "COMPLETE"}, {"stop_text", "STOP_SEQUENCE"}, {"length", "MAX_TOKENS"}};
+    static const name_pair names[] = {{"end", "COMPLETE"}, {"stop_text", "STOP_SEQUENCE"}, {"length", "MAX_TOKENS"}};
     return finish_name(answer, names);
 }
 

@@ -20,7 +20,7 @@ typedef struct chat_call {
     json_t *documents;    /* owned: [{"id", "title", "url", "text", "data"}], all but id and text may be null */
     bool stream, usage;   /* `usage`: a stream ends with the numbers of tokens */
     char id[48];
-    int64_t created;      /* seconds since 1970 */
+    int64_t created; /* seconds since 1970 */
     /* of a stream */
     json_int_t prompt_tokens;
     size_t n_blocks, n_citations, n_characters;

@@ -104,10 +104,10 @@ static json_t *describe(const json_t *json, size_t index, hw_error *err) {
                index);
         return NULL;
     }
-    json_t *out = json_pack("{s:O, s:O?, s:O?, s:O, s:O?}", "text", text, "title",
-                            first_text(from, titles, DRAFT_COUNT(titles)), "url",
-                            first_text(from, urls, DRAFT_COUNT(urls)), "id", json_is_string(id) ? id : json_null(),
-                            "data", json_is_object(inner) ? inner : NULL);
+    json_t *out =
+        json_pack("{s:O, s:O?, s:O?, s:O, s:O?}", "text", text, "title", first_text(from, titles, DRAFT_COUNT(titles)),
+                  "url", first_text(from, urls, DRAFT_COUNT(urls)), "id", json_is_string(id) ? id : json_null(), "data",
+                  json_is_object(inner) ? inner : NULL);
     if (out && !json_is_string(id)) out = hw__json_set(out, "id", json_string(own_id));
     if (!out) error_set(err, HW_ERR_MEMORY, "no memory for document %zu", index);
     return out;
@@ -209,8 +209,7 @@ static bool fill_request(chat_call *call, composed *c, const draft *d, hw_error 
                               ANSWER_PROMPT, chat ? NULL : d->prompt, ANSWER_DOCUMENTS, c->ranges, ANSWER_OPTIONS,
                               options, ANSWER_STOP, stop, ANSWER_MAX, (json_int_t)d->max_tokens, ANSWER_CITES,
                               d->citations, ANSWER_NUMBERS, d->numbers);
-    if (d->n_top >= 0)
-        call->request = hw__json_set(call->request, ANSWER_TOP, json_integer((json_int_t)d->n_top));
+    if (d->n_top >= 0) call->request = hw__json_set(call->request, ANSWER_TOP, json_integer((json_int_t)d->n_top));
     return call->request || error_set(err, HW_ERR_MEMORY, "no memory for the request");
 }
 

@@ -65,7 +65,7 @@ bool composed_add(composed *c, const char *role, json_t *text, hw_error *err);
 bool composed_finish(chat_call *call, composed *c, const draft *d, hw_error *err);
 void composed_free(composed *c);
 
-#define DRAFT_AT(member) offsetof(draft, member)
+#define DRAFT_AT(member)  offsetof(draft, member)
 #define DRAFT_COUNT(list) (sizeof(list) / sizeof *(list))
 
 #endif

@@ -55,9 +55,9 @@ const char *openai_finish(const json_t *answer) {
 }
 
 json_t *openai_error(const hw_error *err) {
-    static const error_type types[] = {{500, "server_error"},         {400, "invalid_request_error"},
-                                       {401, "authentication_error"}, {403, "permission_error"},
-                                       {404, "not_found_error"},      {405, "invalid_request_error"},
+    static const error_type types[] = {{500, "server_error"},          {400, "invalid_request_error"},
+                                       {401, "authentication_error"},  {403, "permission_error"},
+                                       {404, "not_found_error"},       {405, "invalid_request_error"},
                                        {413, "invalid_request_error"}, {415, "invalid_request_error"},
                                        {422, "invalid_request_error"}, {503, "service_unavailable_error"}};
     return json_pack("{s:{s:o, s:s, s:n, s:s}}", "error", "message", error_message(err), "type",

@@ -24,8 +24,9 @@
         {.key = "presence_penalty", .kind = DRAFT_REFUSED, .text = "there are no penalties here: must be 0"},          \
         {.key = "frequency_penalty", .kind = DRAFT_REFUSED, .text = "there are no penalties here: must be 0"},         \
         {.key = "user", .kind = DRAFT_IGNORED}, {.key = "metadata", .kind = DRAFT_IGNORED},                            \
-        {.key = "store", .kind = DRAFT_REFUSED, .text = "answers are not stored"},                                     \
-        {.key = "service_tier", .kind = DRAFT_IGNORED}
+        {.key = "store", .kind = DRAFT_REFUSED, .text = "answers are not stored"}, {                                   \
+        .key = "service_tier", .kind = DRAFT_IGNORED                                                                   \
+    }
 
 /* Reads stream_options from draft.extra. */
 bool openai_stream_options(draft *d, hw_error *err);

@@ -89,9 +89,9 @@ static json_t *choice_of(const char *part, json_t *message, const json_t *tokens
 }
 
 static json_t *whole(const chat_call *call, const json_t *answer) {
-    json_t *message = json_pack("{s:s, s:o, s:n, s:o}", "role", "assistant", "content", member(answer, "text"),
-                                "refusal", "annotations",
-                                openai_annotations(call, json_object_get(answer, "sentences")));
+    json_t *message =
+        json_pack("{s:s, s:o, s:n, s:o}", "role", "assistant", "content", member(answer, "text"), "refusal",
+                  "annotations", openai_annotations(call, json_object_get(answer, "sentences")));
     json_t *made = choice_of("message", message, json_object_get(answer, "tokens"), openai_finish(answer));
     json_t *out = openai_envelope(call, "chat.completion", made), *numbers = member(answer, "attribution");
     out = hw__json_set(out, "usage", openai_usage(json_object_get(answer, "usage")));

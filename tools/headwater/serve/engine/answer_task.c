@@ -175,8 +175,9 @@ static void on_rows(void *ctx, size_t i, hw_attribution *rows) {
 
 static void on_prompt(void *ctx, const hw_run *run) {
     answering *a = ctx;
-    send(a, "prompt", json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)hw_run_n_prompt(run), "reused_tokens",
-                                (json_int_t)hw_run_n_reused(run)));
+    send(a, "prompt",
+         json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)hw_run_n_prompt(run), "reused_tokens",
+                   (json_int_t)hw_run_n_reused(run)));
 }
 
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
@@ -284,10 +285,10 @@ static json_t *result_of(answering *a, const hw_trace *trace, json_t *numbers) {
     const char *text = a->text.bytes.bytes ? a->text.bytes.bytes : "";
     json_t *usage = json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)hw_run_n_prompt(run), "completion_tokens",
                               (json_int_t)a->n_tokens, "reused_tokens", (json_int_t)hw_run_n_reused(run));
-    json_t *json = json_pack("{s:o, s:s, s:s?, s:o, s:O, s:o*}", "text",
-                             hw__json_replaced(text, answer_text_end(&a->text)), "finish", finish_reason(a, trace),
-                             "stop_text", a->text.stopped, "usage", usage, "sentences", a->sentences, "attribution",
-                             numbers);
+    json_t *json =
+        json_pack("{s:o, s:s, s:s?, s:o, s:O, s:o*}", "text", hw__json_replaced(text, answer_text_end(&a->text)),
+                  "finish", finish_reason(a, trace), "stop_text", a->text.stopped, "usage", usage, "sentences",
+                  a->sentences, "attribution", numbers);
     return a->tokens ? hw__json_set(json, "tokens", json_incref(a->tokens)) : json;
 }
 

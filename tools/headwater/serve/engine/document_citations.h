@@ -10,10 +10,10 @@
 #include "serve/protocol/answer_request.h"
 
 typedef struct cited_documents {
-    hw_span *ranges;       /* [n] bytes of the run's prompt */
+    hw_span *ranges; /* [n] bytes of the run's prompt */
     size_t n;
-    hw_span *passages;     /* [n_passages] bytes of the run's prompt: their sentences, trimmed */
-    size_t *document;      /* [n_passages] */
+    hw_span *passages; /* [n_passages] bytes of the run's prompt: their sentences, trimmed */
+    size_t *document;  /* [n_passages] */
     size_t n_passages;
     hw_segments *segments; /* the passages as segments of the prompt */
 } cited_documents;
@@ -29,9 +29,9 @@ bool documents_refuse(const cited_documents *d, const hw_run *run, size_t n_ctx,
 
 /* The answer so far, as the client sees it. */
 typedef struct cited_answer {
-    const hw_attribution *rows;  /* of the method that citations are made by, from the first token on */
+    const hw_attribution *rows;   /* of the method that citations are made by, from the first token on */
     const hw_segments *sentences; /* of the run's completion */
-    size_t end;                  /* bytes of the completion that belong to the answer */
+    size_t end;                   /* bytes of the completion that belong to the answer */
 } cited_answer;
 
 /* *out <- sentences [first, end) with their sources, strongest first, if any: [{"start", "end", "text", "sources":

@@ -107,12 +107,9 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
 }
 
 static void do_task(worker *w, const buffer *text) {
-    static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {[TASK_EXPLAIN] = explain_work,
-                                                                        [TASK_REEXPLAIN] = reexplain_work,
-                                                                        [TASK_CHECK] = check_work,
-                                                                        [TASK_CITE] = cite_work,
-                                                                        [TASK_ANSWER] = answer_work,
-                                                                        [TASK_EXPORT] = export_work};
+    static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {
+        [TASK_EXPLAIN] = explain_work, [TASK_REEXPLAIN] = reexplain_work, [TASK_CHECK] = check_work,
+        [TASK_CITE] = cite_work,       [TASK_ANSWER] = answer_work,       [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};
     bool ok = read_task(w, &t, text) && (size_t)t.kind < N_TASK_KINDS && work[t.kind](w, &t);
     if (ok && t.result.failed) ok = error_set(&t.error, HW_ERR_MEMORY, "no memory for the answer");

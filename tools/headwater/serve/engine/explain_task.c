@@ -10,8 +10,8 @@
 #include "serve/engine/remote_store.h"
 #include "serve/engine/tasks.h"
 
-#include "cli/clock.h"
 #include "base/json.h"
+#include "cli/clock.h"
 #include "export/run_citations.h"
 #include "job/messages.h"
 
@@ -30,14 +30,14 @@ typedef struct making {
     const explain_request *r;
     choice choice;
     int64_t id;
-    hw_segments *passages;   /* segments of the prompt; NULL: none */
-    hw_explainer *explainer; /* the methods of `choice` */
-    bool cites;              /* citations are sent while the answer grows */
-    hw_attribution *cited;   /* rows of citing_method() so far; NULL: none */
+    hw_segments *passages;       /* segments of the prompt; NULL: none */
+    hw_explainer *explainer;     /* the methods of `choice` */
+    bool cites;                  /* citations are sent while the answer grows */
+    hw_attribution *cited;       /* rows of citing_method() so far; NULL: none */
     hw_segments *cited_segments; /* their columns; NULL: the growing answer is not cited */
     const char *cited_by;        /* their segmenter */
-    size_t n_cited;          /* parts of the answer whose citations were sent */
-    bool failed;             /* the run has failed: t->error has the reason */
+    size_t n_cited;              /* parts of the answer whose citations were sent */
+    bool failed;                 /* the run has failed: t->error has the reason */
     size_t n_tokens;
     double sent_at; /* when progress was last sent, clock_seconds() */
 } making;
@@ -114,8 +114,9 @@ static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     double now = clock_seconds();
     if (stage != HW_STAGE_PREFILL || (done < total && now - m->sent_at < PROGRESS_S)) return;
     m->sent_at = now;
-    send(m, "prefill", json_pack("{s:I, s:I, s:I}", "job", (json_int_t)m->t->id, "done", (json_int_t)done, "total",
-                                 (json_int_t)total));
+    send(m, "prefill",
+         json_pack("{s:I, s:I, s:I}", "job", (json_int_t)m->t->id, "done", (json_int_t)done, "total",
+                   (json_int_t)total));
 }
 
 /* Sends the citations of the answer so far when another of its sentences is complete. */

@@ -242,9 +242,8 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
 static bool fit_tokens(check_request *r, const hw_run *run, hw_error *err) {
     int64_t n = (int64_t)hw_run_n_completion(run);
     if (r->row_end == 0) r->row_end = n;
-    return r->row_end <= n ||
-           error_set(err, HW_ERR_ARGUMENT, "\"tokens\" ends at %lld: the completion has %lld tokens",
-                     (long long)r->row_end, (long long)n);
+    return r->row_end <= n || error_set(err, HW_ERR_ARGUMENT, "\"tokens\" ends at %lld: the completion has %lld tokens",
+                                        (long long)r->row_end, (long long)n);
 }
 
 bool check_work(worker *w, engine_task *t) {
@@ -270,8 +269,9 @@ static bool cite_method(cite_request *r, const worker *w, hw_error *err) {
     const char *method = r->choice.n ? NULL : citing_method(&by_default, w->info);
     if (method) r->choice.methods[r->choice.n++] = method;
     if (r->choice.n == 0)
-        return error_set(err, HW_ERR_UNSUPPORTED, "neither logit nor contribution can explain this model: name a "
-                                                  "\"method\"");
+        return error_set(err, HW_ERR_UNSUPPORTED,
+                         "neither logit nor contribution can explain this model: name a "
+                         "\"method\"");
     if (!worker_methods(w, &r->choice, err)) return false;
     if (!r->through_given) r->choice.params.through = hw_citation_rule_of(r->choice.methods[0])->through;
     return true;
@@ -454,8 +454,7 @@ bool export_work(worker *w, engine_task *t) {
     bool ok = trace && remake_all(&made, w, t, trace, format->many);
     snprintf(name, sizeof name, "export%s", format->extension);
     worker_path(w, name, path, sizeof path);
-    ok = ok &&
-         hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &t->error) == HW_OK &&
+    ok = ok && hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &t->error) == HW_OK &&
          give_file(t, name);
     free_explained(&made);
     return ok;

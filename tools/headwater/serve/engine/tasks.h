@@ -6,11 +6,11 @@
 #include "serve/engine/worker.h"
 
 /* They return false with the task's error set. */
-bool explain_work(worker *w, engine_task *t); /* the result is a RUN */
-bool answer_work(worker *w, engine_task *t);  /* text, finish reason, usage, citations: answer_task.c */
-bool reexplain_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
-bool check_work(worker *w, engine_task *t);   /* {"check": ...} */
-bool cite_work(worker *w, engine_task *t);    /* {"citation": ...} */
-bool export_work(worker *w, engine_task *t);  /* bytes of a file */
+bool explain_work(worker *w, engine_task *t);   /* the result is a RUN */
+bool answer_work(worker *w, engine_task *t);    /* text, finish reason, usage, citations: answer_task.c */
+bool reexplain_work(worker *w, engine_task *t); /* {"attributions": [...]} */
+bool check_work(worker *w, engine_task *t);     /* {"check": ...} */
+bool cite_work(worker *w, engine_task *t);      /* {"citation": ...} */
+bool export_work(worker *w, engine_task *t);    /* bytes of a file */
 
 #endif

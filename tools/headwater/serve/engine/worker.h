@@ -43,7 +43,7 @@ typedef struct worker {
     channel channel;
     hw_model *model;
     const hw_model_info *info;
-    int64_t n_ctx; /* maximum number of tokens of a run */
+    int64_t n_ctx;    /* maximum number of tokens of a run */
     char folder[128]; /* for files passed between the processes; made by the server */
     hw_trace *trace;  /* the newest trace, of run `trace_run`; NULL: none */
     int64_t trace_run;

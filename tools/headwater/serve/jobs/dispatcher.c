@@ -31,7 +31,7 @@ typedef struct running {
     buffer completion; /* completion so far */
     size_t n_saved;    /* its bytes that are in the store, as of `saved_at`, clock_seconds() */
     double saved_at;
-    bool unsaved; /* the store refused them */
+    bool unsaved;      /* the store refused them */
     int stop;          /* STOP_, as sent to the engine */
     double stopped_at; /* time at which STOP_NOW was sent, clock_seconds() */
     bool killed;       /* because it did not stop */
@@ -290,10 +290,10 @@ static void settle_run(running *r, const char *died) {
     store *s = r->d->store;
     hw_error err;
     if (!r->run || r->done) return;
-    const char *reason = died                             ? died
+    const char *reason = died                           ? died
                          : queue_is_closed(r->d->queue) ? "the server was stopped while this run was in progress"
-                         : r->task->run                   ? r->task->error.msg
-                                                          : NULL;
+                         : r->task->run                 ? r->task->error.msg
+                                                        : NULL;
     if (reason) save_progress(r);
     if (reason ? store_fail(s, r->run, reason, &err) : store_drop(s, r->run, &err)) return;
     message("run %lld ended without a result, and cannot be marked so: %s", (long long)r->run, err.msg);

@@ -112,9 +112,7 @@ static int take_loading(engine_process *e, const engine_waiting *waiting, const 
         if (waiting->progress) waiting->progress(waiting->ctx, HW_STAGE_LOAD, counts[0], counts[1]);
         return 0;
     case FRAME_READY: return take_model(e, in, err) ? 1 : -1;
-    case FRAME_REFUSED:
-        memcpy(err, in->bytes, sizeof *err);
-        return -1;
+    case FRAME_REFUSED: memcpy(err, in->bytes, sizeof *err); return -1;
     case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in->n, in->bytes); return 0;
     default: return 0;
     }

@@ -24,9 +24,9 @@ typedef struct events {
     buffer waiting; /* bytes from `at` on are not read yet */
     size_t at;
     event_writer writer; /* set before the first event */
-    bool wanted; /* false: the client waits for a single answer, and events are dropped */
-    bool ended;  /* the last event was added */
-    bool gone;   /* the client has stopped reading */
+    bool wanted;         /* false: the client waits for a single answer, and events are dropped */
+    bool ended;          /* the last event was added */
+    bool gone;           /* the client has stopped reading */
 } events;
 
 bool events_init(events *e, bool wanted);

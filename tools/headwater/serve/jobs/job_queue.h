@@ -25,10 +25,10 @@ typedef struct task {
     json_t *body;            /* owned: the JSON that the request below points into; NULL: none */
     explain_request explain; /* for explain */
     int64_t run;             /* for again, check, cite and export; for explain the failed run to repeat, else 0 */
-    const char *format; /* for export: name of a row, static */
-    char method[64];    /* for export: "" for all */
-    int64_t attribution; /* for export: index of one of the run's attributions; -1: any */
-    atomic_int stops;   /* number of stop requests */
+    const char *format;      /* for export: name of a row, static */
+    char method[64];         /* for export: "" for all */
+    int64_t attribution;     /* for export: index of one of the run's attributions; -1: any */
+    atomic_int stops;        /* number of stop requests */
     events events;
     const char *wrap; /* the event `done` is {wrap: result}; NULL: the result itself */
     buffer result;    /* valid after the last event, if the task succeeded */

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-static const char *const kind_names[N_TASK_KINDS] = {[TASK_EXPLAIN] = "explain", [TASK_REEXPLAIN] = "reexplain",
-                                                     [TASK_CHECK] = "check",     [TASK_EXPORT] = "export",
-                                                     [TASK_CITE] = "cite",       [TASK_ANSWER] = "answer"};
+static const char *const kind_names[N_TASK_KINDS] = {
+    [TASK_EXPLAIN] = "explain", [TASK_REEXPLAIN] = "reexplain", [TASK_CHECK] = "check",
+    [TASK_EXPORT] = "export",   [TASK_CITE] = "cite",           [TASK_ANSWER] = "answer"};
 
 /* A metric without labels. */
 typedef struct gauge {

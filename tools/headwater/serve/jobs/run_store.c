@@ -249,8 +249,8 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
         ok = execute(s, sql);
     }
     ok = ok && run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
-                          "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
-                          preview(request_preview(r)), request));
+                           "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
+                           preview(request_preview(r)), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, err);
     unlock(s);
@@ -345,8 +345,8 @@ bool store_failed_run(store *s, int64_t id, failed_run *out, hw_error *err) {
         out->request = copy(column(q, 0));
         out->completion = copy(column(q, 1));
         out->n_completion = column(q, 1).n;
-        ok = (out->request && out->completion) ||
-             error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
+        ok =
+            (out->request && out->completion) || error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
     }
     sqlite3_finalize(q);
     unlock(s);
@@ -377,13 +377,12 @@ bool store_retry(store *s, int64_t id, hw_error *err) {
 static json_t *text_json(span_of_text text) { return hw__json_front(text.bytes, text.n); }
 
 static json_t *run_json(sqlite3_stmt *q) {
-    json_t *run = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:b, s:b}", "id",
-                            (json_int_t)sqlite3_column_int64(q, 0), "name", text_json(column(q, 1)), "created",
-                            text_json(column(q, 2)), "model", text_json(column(q, 3)), "n_prompt",
-                            (json_int_t)sqlite3_column_int64(q, 4), "n_completion",
-                            (json_int_t)sqlite3_column_int64(q, 5), "prompt", text_json(column(q, 6)), "completion",
-                            text_json(preview(column(q, 7))), "finished", sqlite3_column_int(q, 8), "has_trace",
-                            sqlite3_column_int(q, 9));
+    json_t *run = json_pack(
+        "{s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:b, s:b}", "id", (json_int_t)sqlite3_column_int64(q, 0), "name",
+        text_json(column(q, 1)), "created", text_json(column(q, 2)), "model", text_json(column(q, 3)), "n_prompt",
+        (json_int_t)sqlite3_column_int64(q, 4), "n_completion", (json_int_t)sqlite3_column_int64(q, 5), "prompt",
+        text_json(column(q, 6)), "completion", text_json(preview(column(q, 7))), "finished", sqlite3_column_int(q, 8),
+        "has_trace", sqlite3_column_int(q, 9));
     bool failed = sqlite3_column_type(q, 10) != SQLITE_NULL;
     return failed ? hw__json_set(run, "failure", text_json(column(q, 10))) : run;
 }

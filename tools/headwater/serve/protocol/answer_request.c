@@ -60,9 +60,8 @@ static bool read_max(answer_request *out, const json_t *value, hw_error *err) {
 
 static bool read_top(answer_request *out, const json_t *value, hw_error *err) {
     out->n_top = value ? json_integer_value(value) : -1;
-    return out->n_top <= HW_N_ALTERNATIVES ||
-           refuse(err, "%lld alternatives of each token: at most %d are known", (long long)out->n_top,
-                  HW_N_ALTERNATIVES);
+    return out->n_top <= HW_N_ALTERNATIVES || refuse(err, "%lld alternatives of each token: at most %d are known",
+                                                     (long long)out->n_top, HW_N_ALTERNATIVES);
 }
 
 bool request_answer(answer_request *out, const json_t *json, hw_error *err) {

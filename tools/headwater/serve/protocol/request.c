@@ -2,8 +2,8 @@
 #include "serve/protocol/request.h"
 
 #include "base/json.h"
-#include "job/messages.h"
 #include "cli/names.h"
+#include "job/messages.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 typedef enum kind {
-    TEXT,   /* span_of_text: any non-empty text of at most `most` bytes (0: no limit) */
-    WHOLE,  /* int64_t within the range */
-    OTHER   /* parsed by `other` */
+    TEXT,  /* span_of_text: any non-empty text of at most `most` bytes (0: no limit) */
+    WHOLE, /* int64_t within the range */
+    OTHER  /* parsed by `other` */
 } kind;
 
 typedef struct field {

@@ -25,15 +25,15 @@ typedef struct choice {
     const char *methods[MAX_METHODS]; /* [n] rows of the method table; n = 0: the default methods that the model
                                           supports */
     size_t n;
-    hw_method_params params;           /* values for the table of settings */
-    const char *by; /* segmenter or "passage"; NULL: tokens */
+    hw_method_params params; /* values for the table of settings */
+    const char *by;          /* segmenter or "passage"; NULL: tokens */
 } choice;
 
 typedef struct explain_request {
     span_of_text prompt, completion, name; /* prompt: absent if `messages` are given */
     const json_t *messages;                /* borrowed, checked; NULL: none */
-    const json_t *spans; /* borrowed; NULL: none */
-    hw_run_params run;   /* rows of the table of a run's options; nothing else of it */
+    const json_t *spans;                   /* borrowed; NULL: none */
+    hw_run_params run;                     /* rows of the table of a run's options; nothing else of it */
     choice choice;
 } explain_request;
 
