@@ -468,11 +468,13 @@ static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float 
     return rc;
 }
 
-static void close_readout(const hw__proof *p, hw__llama_engine *e) {
+/* `last`: of the last decode; else of an earlier one, whose logits may be another token's, which the rounding of a
+ * product on another device, twice as large at some tokens, does not hide. */
+static void close_readout(const hw__proof *p, hw__llama_engine *e, bool last) {
     hw_error why = {0};
     double off = 0, max = e->readout.type == GGML_TYPE_F32 ? F32_ERROR : READOUT_ERROR;
     const float *logits = e->base.ops->logits(&e->base, (size_t)e->batch.n_tokens - 1);
-    if (product_elsewhere(e)) max = fmax(error_of_type(e->readout.type), BF16_ERROR);
+    if (product_elsewhere(e)) max = (last ? 1 : 2) * fmax(error_of_type(e->readout.type), BF16_ERROR);
     if (!p->final || !logits) {
         problem(e->readout_problem, "the probe's decode did not show the final stream");
     } else if (logits_error(p, e, logits, &off, &why) != HW_OK) {
@@ -500,7 +502,7 @@ static void close_row(const hw__proof *p, hw__llama_engine *e, bool last) {
     if (!e->values_problem[0] && e->map) close_mixed(p, e);
     if (!e->values_problem[0] && !e->map) close_stream(p, e, sum);
     free(sum);
-    if (!e->readout_problem[0] && (shown || !e->values_problem[0])) close_readout(p, e);
+    if (!e->readout_problem[0] && (shown || !e->values_problem[0])) close_readout(p, e, last);
 }
 
 void hw__proof_close(const hw__proof *p, hw__llama_engine *e, bool sources) {
