@@ -28,6 +28,7 @@ needs=(
     "libpango1.0-dev|pkg-config --exists pangocairo"
     "libmicrohttpd-dev|pkg-config --exists libmicrohttpd"
     "libsqlite3-dev|pkg-config --exists sqlite3"
+    "libcurl4|compgen -G '/usr/lib/*/libcurl*.so.4'"
     "libcmocka-dev|pkg-config --exists cmocka"
     "fontconfig|fc-list --version"
     "fonts-dejavu-core|[[ \$(fc-list) == *DejaVuSans.ttf* ]]"
