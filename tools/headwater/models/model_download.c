@@ -180,7 +180,7 @@ static hw_err fetch_rest(arriving *a, http_failure *failure, bool *again, hw_err
                                          .stop = stops,
                                          .ctx = a},
                          err);
-    *again = rc == HW_ERR_IO && !failure->may_recur && !a->error;
+    *again = rc == HW_ERR_IO && !failure->lasting && !a->error;
     if (rc == HW_ERR_IO && failure->no_range) {
         rc = empty(a, err);
         *again = rc == HW_OK;

@@ -70,7 +70,7 @@ static bool take_answer(void *ctx, const void *bytes, size_t n) {
     return true;
 }
 
-static bool stop_asking(void *ctx) {
+static bool is_stopped(void *ctx) {
     const hub_repo *repo = ((const answer *)ctx)->repo;
     return repo->stop && repo->stop(repo->ctx);
 }
@@ -91,7 +91,7 @@ static hw_err explain(const hub_repo *repo, const http_failure *f, hw_error *err
 }
 
 /* The hub's answer to `what` of the repository. */
-static hw_err ask(json_t **out, const hub_repo *repo, const char *what, hw_error *err) {
+static hw_err get_json(json_t **out, const hub_repo *repo, const char *what, hw_error *err) {
     char url[HUB_URL_CAPACITY], host[256];
     answer a = {.repo = repo};
     http_failure failure;
@@ -102,7 +102,7 @@ static hw_err ask(json_t **out, const hub_repo *repo, const char *what, hw_error
                                          .token = hub_token(),
                                          .max_bytes = MAX_ANSWER_BYTES,
                                          .take = take_answer,
-                                         .stop = stop_asking,
+                                         .stop = is_stopped,
                                          .ctx = &a},
                          err);
     if (rc == HW_ERR_IO) rc = explain(repo, &failure, err);
@@ -199,12 +199,12 @@ hw_err hub_repo_open(hub_repo *out, const char *name, hw_stop_fn stop, void *ctx
         return hw__fail(err, HW_ERR_ARGUMENT, "\"%s\" names no repository: must be OWNER/REPO", name);
     snprintf(out->name, sizeof out->name, "%s", name);
     hw_err rc = read_address(out->address, sizeof out->address, err);
-    if (rc == HW_OK) rc = ask(&json, out, "refs", err);
+    if (rc == HW_OK) rc = get_json(&json, out, "refs", err);
     if (rc == HW_OK) rc = read_branch(out, json, err);
     json_decref(json);
     json = NULL;
     snprintf(tree, sizeof tree, "tree/%s?recursive=true", out->commit);
-    if (rc == HW_OK) rc = ask(&json, out, tree, err);
+    if (rc == HW_OK) rc = get_json(&json, out, tree, err);
     if (rc == HW_OK) rc = read_files(out, json, err);
     json_decref(json);
     if (rc != HW_OK) hub_repo_close(out);

@@ -150,8 +150,8 @@ static void explain_failure(transfer *t, int result, const char *text) {
     f->no_range = f->no_range || result == RESULT_NO_RANGE || (t->request->first && f->status == 416);
     f->unreachable = result == RESULT_NO_HOST || result == RESULT_NO_CONNECTION || result == RESULT_NO_PROXY;
     bool refused = result == RESULT_HTTP_ERROR && f->status < 500 && f->status != 429;
-    f->may_recur = f->unreachable || f->not_taken || refused || result == RESULT_BAD_CERTIFICATE ||
-                   result == RESULT_BAD_URL || result == RESULT_BAD_PROTOCOL;
+    f->lasting = f->unreachable || f->not_taken || refused || result == RESULT_BAD_CERTIFICATE ||
+                 result == RESULT_BAD_URL || result == RESULT_BAD_PROTOCOL;
     snprintf(f->reason, sizeof f->reason, "%s", *text ? text : curl.text(result));
 }
 
@@ -163,7 +163,7 @@ hw_err http_get(http_failure *failure, const http_request *request, hw_error *er
     transfer t = {.request = request, .failure = failure, .handle = curl.init()};
     if (!t.handle) return hw__fail(err, HW_ERR_MEMORY, "no memory for a request");
     if (!set_options(&t, text)) {
-        failure->may_recur = true;
+        failure->lasting = true;
         rc = hw__fail(err, HW_ERR_IO, "libcurl does not accept the request");
     } else {
         int result = curl.perform(t.handle);

@@ -22,7 +22,7 @@ typedef struct http_request {
 typedef struct http_failure {
     long status;      /* of HTTP; 0: none arrived */
     bool no_range;    /* the server does not continue at `first` */
-    bool may_recur;   /* the same again would fail again */
+    bool lasting;     /* a second attempt would fail, too */
     bool unreachable; /* no connection was made */
     bool not_taken;   /* take() returned false */
     char reason[300];

@@ -5,7 +5,7 @@ import { job, stop, type Job } from '../model/actions'
 import { number, plural } from '../ui/token_text'
 import { STAGES } from '../ui/labels'
 
-/** Seconds after which a rate is steady enough to be told. */
+/** Seconds after which a rate is steady enough to be shown. */
 const MIN_SECONDS = 0.7
 
 function secondsText(seconds: number): string {

@@ -209,15 +209,11 @@ static bool make_explainer(answering *a, hw_error *err) {
 }
 
 static hw_run_params params_of(answering *a, const conversation *chat) {
-    hw_run_params p = a->r->run;
+    hw_run_params p = worker_run_params(a->w, &a->r->run, chat);
     p.prompt = a->r->prompt.bytes;
     p.prompt_bytes = a->r->prompt.n;
-    p.messages = chat->messages;
-    p.n_messages = chat->n_messages;
     p.n_generate = a->n_max ? a->n_max : 1;
     p.explainer = a->explainer;
-    p.prefix = a->w->trace;
-    p.memory = a->w->limits.memory;
     p.on_prompt = on_prompt;
     p.on_token = on_token;
     p.progress = on_progress;

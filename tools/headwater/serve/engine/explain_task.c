@@ -215,16 +215,12 @@ static hw_err make_explainer(making *m, hw_error *err) {
 /* With `chat` a conversation instead of the request's prompt. */
 static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace, hw_error *err) {
     const explain_request *r = m->r;
-    hw_run_params p = r->run;
+    hw_run_params p = worker_run_params(m->w, &r->run, chat);
     p.prompt = r->prompt.bytes;
     p.prompt_bytes = r->prompt.n;
     p.completion = r->completion.bytes;
     p.completion_bytes = r->completion.n;
-    p.messages = chat->messages;
-    p.n_messages = chat->n_messages;
     p.explainer = m->explainer;
-    p.prefix = m->w->trace;
-    p.memory = m->w->limits.memory;
     p.on_prompt = on_prompt;
     p.on_token = on_token;
     p.progress = on_progress;

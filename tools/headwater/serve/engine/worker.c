@@ -114,6 +114,15 @@ void worker_keep(worker *w, hw_trace *trace, int64_t run) {
     w->trace_run = run;
 }
 
+hw_run_params worker_run_params(const worker *w, const hw_run_params *asked, const conversation *chat) {
+    hw_run_params p = *asked;
+    p.messages = chat->messages;
+    p.n_messages = chat->n_messages;
+    p.prefix = w->trace;
+    p.memory = w->limits.memory;
+    return p;
+}
+
 bool worker_methods(const worker *w, choice *c, hw_error *err) {
     static const char *const default_value[] = {"rollout", "logit"};
     bool named = c->n > 0;

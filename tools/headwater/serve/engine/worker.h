@@ -8,6 +8,7 @@
 #ifndef HW_SERVE_ENGINE_WORKER_H
 #define HW_SERVE_ENGINE_WORKER_H
 
+#include "job/messages.h"
 #include "serve/protocol/answer_request.h"
 #include "serve/protocol/engine_channel.h"
 #include "serve/protocol/task_kind.h"
@@ -78,6 +79,10 @@ bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t 
 void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes ownership */
 /* Path of a file in the folder. */
 void worker_path(const worker *w, const char *name, char *out, size_t capacity);
+
+/* The run options of a request with its conversation, within the limits; the run reuses the newest trace. `chat` is
+ * borrowed. */
+hw_run_params worker_run_params(const worker *w, const hw_run_params *asked, const conversation *chat);
 
 /* Sets the methods of a request that names none; methods that it names must be supported. */
 bool worker_methods(const worker *w, choice *c, hw_error *err);
