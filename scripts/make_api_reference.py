@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 
+from generated_file import write_or_check
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADER = ROOT / "include" / "headwater.h"
 TARGET = ROOT / "docs" / "reference" / "api.md"
@@ -87,16 +89,5 @@ def reference() -> str:
     return "\n\n".join(part for part in out if part) + "\n"
 
 
-def main() -> int:
-    text = reference()
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(text)
-        return 0
-    if TARGET.exists() and TARGET.read_text() == text:
-        return 0
-    print(f"{TARGET} does not match {HEADER}: run scripts/make_api_reference.py", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, reference(), HEADER))

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from generated_file import write_or_check
 from pycparser import c_ast, c_parser
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -254,16 +255,5 @@ class Header:
         return "\n".join([*parts, "}", ""])
 
 
-def main() -> int:
-    text = Header().text()
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(text)
-        return 0
-    if TARGET.exists() and TARGET.read_text() == text:
-        return 0
-    print(f"{TARGET} does not match {HEADER}: run scripts/make_python_api.py", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, Header().text(), HEADER))

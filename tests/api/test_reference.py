@@ -7,6 +7,7 @@ import sys
 
 from conftest import ROOT
 
+sys.path.insert(0, str(ROOT / "scripts"))
 spec = importlib.util.spec_from_file_location("make_api_reference", ROOT / "scripts" / "make_api_reference.py")
 maker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(maker)

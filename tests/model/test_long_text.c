@@ -14,16 +14,10 @@ static const char TEXT[] =
     "🎉👩‍👩‍👧 aaaaaaaaaaaaaaaaaaaa\xff\xfe <b>x</b> def f(x):\n    return x**2 + 1e-5   ";
 
 static hw_model *open_zoo(const char *name) {
-    char path[512];
-    const char *folder = getenv("HEADWATER_ZOO");
     hw_model_params params = hw_model_params_default();
-    hw_model *model = NULL;
-    hw_error err = {0};
-    snprintf(path, sizeof path, "%s/%s.gguf", folder && *folder ? folder : "build/dev/tests/zoo", name);
     params.n_threads = 1;
     params.n_ctx = 1 << 22;
-    if (hw_model_open(&model, path, &params, &err) != HW_OK) fail_msg("%s: %s", name, err.msg);
-    return model;
+    return open_zoo_model(name, &params);
 }
 
 static char *long_text(size_t *n, size_t min) {

@@ -22,11 +22,8 @@ static char folder[256], model_file[300];
 
 /* Copies a model of the zoo into the test's folder, which is empty. */
 static void start(const char *name) {
-    char path[512];
     size_t n;
-    const char *zoo = getenv("HEADWATER_ZOO");
-    snprintf(path, sizeof path, "%s/%s.gguf", zoo && *zoo ? zoo : "build/dev/tests/zoo", name);
-    char *bytes = read_bytes(path, &n);
+    char *bytes = read_bytes(zoo_model_path(name), &n);
     snprintf(model_file, sizeof model_file, "%s", temp_path("m.gguf"));
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(model_file, '/') - model_file), model_file);
     write_bytes(model_file, bytes, n);

@@ -16,16 +16,10 @@
 static hw__llama_engine *engine_of(hw_model *model) { return (hw__llama_engine *)model->engine; }
 
 static hw_model *open_zoo(const char *name) {
-    char path[512];
-    const char *folder = getenv("HEADWATER_ZOO");
     hw_model_params params = hw_model_params_default();
-    hw_model *model = NULL;
-    hw_error err = {0};
-    snprintf(path, sizeof path, "%s/%s.gguf", folder && *folder ? folder : "build/dev/tests/zoo", name);
     params.n_threads = 1;
     params.f32_cache = true;
-    if (hw_model_open(&model, path, &params, &err) != HW_OK) fail_msg("%s", err.msg);
-    return model;
+    return open_zoo_model(name, &params);
 }
 
 typedef void (*change_fn)(hw__llama_engine *e);

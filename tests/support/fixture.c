@@ -99,6 +99,20 @@ const char *test_model_path(const char *name) {
     return path;
 }
 
+const char *zoo_model_path(const char *name) {
+    static char path[4096];
+    const char *folder = getenv("HEADWATER_ZOO");
+    snprintf(path, sizeof path, "%s/%s.gguf", folder && *folder ? folder : "build/dev/tests/zoo", name);
+    return path;
+}
+
+hw_model *open_zoo_model(const char *name, const hw_model_params *params) {
+    hw_model *model = NULL;
+    hw_error err = {0};
+    if (hw_model_open(&model, zoo_model_path(name), params, &err) != HW_OK) fail_msg("%s: %s", name, err.msg);
+    return model;
+}
+
 void assert_error_at(const hw_error *err, hw_err rc, hw_err code, const char *part, const char *file, int line) {
     if (rc == code && err->code == code && strstr(err->msg, part)) return;
     print_error("%s \"%s\", expected %s with \"%s\"\n", hw_err_name(rc), rc == HW_OK ? "" : err->msg, hw_err_name(code),

@@ -86,6 +86,11 @@ bool slow_kernels(void);
  * Borrowed until the next call. */
 const char *test_model_path(const char *name);
 
+/* Path of a tiny model of tests/zoo: in $HEADWATER_ZOO, or build/dev/tests/zoo. Borrowed until the next call. */
+const char *zoo_model_path(const char *name);
+/* Opens it. */
+hw_model *open_zoo_model(const char *name, const hw_model_params *params);
+
 /* The message holds `part`; the code is `code`. */
 #define assert_error(err, rc, code, part) assert_error_at(err, rc, code, part, __FILE__, __LINE__)
 void assert_error_at(const hw_error *err, hw_err rc, hw_err code, const char *part, const char *file, int line);

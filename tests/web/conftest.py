@@ -51,13 +51,13 @@ def open_page(browser):
 
 @pytest.fixture
 def open_report(open_page, tmp_path):
-    """open_report(run, ...) opens a report of these runs from its file."""
+    """open_report(run, ...) opens a report of these runs from its file, and waits for `shows`."""
 
-    def opened(*runs, **options):
+    def opened(*runs, shows="#answer-0 [data-k]", **options):
         path = tmp_path / "report.html"
         path.write_text(page_with(PAGE.read_text(encoding="utf-8"), document(*runs)), encoding="utf-8")
         page = open_page(path.as_uri(), **options)
-        page.wait_for_selector("#answer-0 [data-k]")
+        page.wait_for_selector(shows)
         return page
 
     return opened

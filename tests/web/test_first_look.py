@@ -1,13 +1,13 @@
 """The first look: the answer as prose with its sources, in reports with known numbers and with a model behind it."""
 
+import functools
 import math
 import re
 
 import numpy as np
 import pytest
-from browser import PAGE
 from conftest import accessibility_faults, plain, token
-from documents import attribution, citation, confirmed, document, page_with, run
+from documents import attribution, citation, confirmed, document, run
 
 PROMPT = ["Rye", " is", " sold", ".", " Maria", " keeps", " the", " key", ".", "\n", "Who", " keeps", " it", "?"]
 ANSWER = [" Maria", " does", ".", " Rye", " too", "."]
@@ -30,17 +30,9 @@ def cited(prompt=tuple(PROMPT), answer=tuple(ANSWER), falls=None, name=None, **c
 
 
 @pytest.fixture
-def open_first(open_page, tmp_path):
+def open_first(open_report):
     """open_first(run, ...) opens a report of these runs on its first look."""
-
-    def opened(*runs, **options):
-        path = tmp_path / "report.html"
-        path.write_text(page_with(PAGE.read_text(encoding="utf-8"), document(*runs)), encoding="utf-8")
-        page = open_page(path.as_uri(), **options)
-        page.wait_for_selector("#cited-answer")
-        return page
-
-    return opened
+    return functools.partial(open_report, shows="#cited-answer")
 
 
 def lit(page, where):
@@ -188,14 +180,11 @@ def test_keys_alone(open_first):
     assert page.locator("#cited-prompt .marked").inner_text() == "Rye is sold."
 
 
-def test_citations_that_do_not_fit_their_run_are_dropped(open_page, tmp_path):
+def test_citations_that_do_not_fit_their_run_are_dropped(open_report):
     """A report is an untrusted file: the page then has the second layer only."""
     entry = cited()
     entry["citations"] = [entry["citations"][0] | {"prompt_groups": [7]}, {"by": "sentence"}, None]
-    path = tmp_path / "report.html"
-    path.write_text(page_with(PAGE.read_text(encoding="utf-8"), document(entry)), encoding="utf-8")
-    page = open_page(path.as_uri())
-    page.wait_for_selector("#answer-0 [data-k]")
+    page = open_report(entry)
     assert page.get_by_role("button", name="Look closer").count() == 0
 
 
