@@ -3,9 +3,10 @@
 PRESET ?= dev
 JOBS ?= $(shell nproc)
 export JOBS
+PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build format asan tsan clean distclean setup-build setup-tests
+.PHONY: help demo test setup build install format asan tsan clean distclean setup-build setup-tests
 # Two targets of this file at once would only contend for the same folders; ninja and ctest get JOBS.
 .NOTPARALLEL:
 
@@ -18,6 +19,7 @@ help: ## this list
 	@echo '  PRESET=dev|release|asan|tsan   for make test (dev unless given); JOBS=n: how many at once'
 	@echo '  HEADWATER_MODEL=FILE.gguf      the model for make demo, in place of the one it downloads'
 	@echo '  HEADWATER_LLAMA_PREFIX=DIR     a llama.cpp of your own, in place of the one that is built'
+	@echo '  PREFIX=DIR, DESTDIR=DIR        where make install installs'
 
 demo: setup-build ## explain the four example prompts; sets up what is missing first
 	@scripts/setup-models.sh demo
@@ -35,6 +37,10 @@ setup: setup-tests ## everything that takes long: packages, engine, models, and 
 build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
 	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static headwater_bench
+
+install: build ## into PREFIX (/usr/local), below DESTDIR if that is set
+	@cmake --install build/release --prefix "$(PREFIX)" --strip >/dev/null
+	@printf 'headwater: installed into %s%s\n' "$(DESTDIR)" "$(PREFIX)"
 
 format: ## rewrite C and C++ sources as .clang-format says
 	@scripts/setup-python.sh

@@ -21,4 +21,3 @@ add_custom_command(OUTPUT "${_stopwords_table}"
     COMMENT "Generating the table of stop words"
     VERBATIM)
 target_sources(headwater_objects PRIVATE "${_stopwords_table}")
-install(FILES "${PROJECT_SOURCE_DIR}/THIRD_PARTY.md" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

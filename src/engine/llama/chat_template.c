@@ -4,6 +4,7 @@
 #include "base/child_work.h"
 #include "base/module.h"
 
+#include <llama.h>
 #include <pthread.h>
 
 static struct {
@@ -18,6 +19,8 @@ static hw_err open_module(hw_error *err) {
                                     "builds both)"};
     void *function;
     hw_err rc = hw__module_open(&function, &file, (void *)hw__chat_template_render, err);
+    /* A program that is linked with the archive lies elsewhere: the engine that it loads lies beside the module. */
+    if (rc != HW_OK) rc = hw__module_open(&function, &file, (void *)llama_backend_init, err);
     if (rc == HW_OK) *(void **)&module.render = function;
     return rc;
 }
