@@ -1,4 +1,4 @@
-"""An installation, moved to another folder: what is in it, the program, and projects that use it by CMake and pkg-config."""
+"""An installation, moved to another folder: its parts, the program, and projects that use it by CMake and pkg-config."""
 
 import os
 import re
@@ -11,7 +11,8 @@ from conftest import BUILD, ROOT, run
 IN_LIBC = {"pthread", "dl"} # by glibc 2.34
 CONSUMER = ROOT / "tests/install/consumer"
 PRINTED = re.compile(r'\d+\.\d+\.\d+: \d+ tokens, rollout begins at "[^"]+"\n')
-EXPLAIN = ["explain", "-p", "Anna keeps her key in the red box. Where is the key? ", "-n", "3", "--chat", "--hide", "stopwords:en"]
+EXPLAIN = ["explain", "-p", "Anna keeps her key in the red box. Where is the key? ", "-n", "3", "--chat",
+           "--hide", "stopwords:en"]
 
 
 def elf_files(folder):
@@ -23,8 +24,9 @@ def test_it_has_every_part(prefix, libraries):
     for path in ("bin/headwater", "include/headwater.h", "include/headwater.hpp", "share/doc/headwater/LICENSE",
                  "share/doc/headwater/THIRD_PARTY.md"):
         assert (prefix / path).is_file(), path
-    for path in ("libheadwater.so", "libheadwater.a", "pkgconfig/headwater.pc", "cmake/headwater/headwater-config.cmake",
-                 "headwater/libheadwater-figure.so", "headwater/libheadwater-templates.so"):
+    for path in ("libheadwater.so", "libheadwater.a", "pkgconfig/headwater.pc",
+                 "cmake/headwater/headwater-config.cmake", "headwater/libheadwater-figure.so",
+                 "headwater/libheadwater-templates.so"):
         assert (libraries / path).is_file(), path
 
 
@@ -38,7 +40,7 @@ def test_no_path_of_the_source_or_of_the_build_is_in_it(prefix):
 
 
 def test_the_program_opens_only_what_is_installed(prefix, model, tmp_path):
-    """Without a chat template: it is rendered by a forked process, where the loader's own log breaks what is returned."""
+    """Without a chat template, which a forked process renders: the loader's log would break what that returns."""
     words = [word for word in EXPLAIN if word != "--chat"]
     run(prefix / "bin/headwater", *words, "-m", model, "-o", tmp_path / "a.png", cwd=tmp_path,
         environment={"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": tmp_path / "loaded"})
@@ -57,7 +59,8 @@ HIDE = 'for folder in "$1" "$2"; do mount -t tmpfs none "$folder" || exit 77; do
 def test_the_program_runs_where_source_and_build_are_hidden(prefix, model, tmp_path):
     shutil.copy(model, tmp_path / "model.gguf")
     done = subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-c", HIDE, "sh", BUILD, ROOT, tmp_path,
-                           prefix / "bin/headwater", *EXPLAIN, "-m", "model.gguf", "-o", "a.html"], capture_output=True, text=True)
+                           prefix / "bin/headwater", *EXPLAIN, "-m", "model.gguf", "-o", "a.html"],
+                          capture_output=True, text=True)
     if done.returncode == 77 or "unshare:" in done.stderr:
         pytest.skip("this user may not mount anything")
     assert done.returncode == 0, done.stderr
@@ -70,7 +73,8 @@ def check_consumer(program, model, tmp_path):
 
 @pytest.mark.parametrize("kind", ["shared", "static"])
 def test_a_cmake_project_finds_the_package(prefix, model, tmp_path, kind):
-    run("cmake", "-S", CONSUMER, "-B", tmp_path, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCONSUMER_KIND={kind}")
+    run("cmake", "-S", CONSUMER, "-B", tmp_path, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
+        f"-DCONSUMER_KIND={kind}")
     run("cmake", "--build", tmp_path)
     assert ("libheadwater.so" in run("readelf", "-d", tmp_path / "consumer")) == (kind == "shared")
     check_consumer(tmp_path / "consumer", model, tmp_path)
