@@ -13,6 +13,7 @@ install(TARGETS headwater EXPORT headwater-targets
 install(TARGETS headwater_static ARCHIVE COMPONENT development)
 install(TARGETS headwater_cli COMPONENT program)
 install(TARGETS headwater_figure LIBRARY DESTINATION "${HEADWATER_MODULE_DIR}" COMPONENT program)
+install(FILES web/element/headwater-report.js DESTINATION "${CMAKE_INSTALL_DATADIR}/headwater" COMPONENT program)
 if(TARGET headwater_templates)
     install(TARGETS headwater_templates LIBRARY DESTINATION "${HEADWATER_MODULE_DIR}" COMPONENT runtime)
 endif()

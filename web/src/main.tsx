@@ -5,6 +5,7 @@
 import { render } from 'preact'
 import { followTheme } from './draw/theme'
 import { keepSource } from './ui/export'
+import { joinPage } from './ui/framed'
 import { listen } from './ui/keyboard'
 import { start } from './model/actions'
 import { restore } from './model/store'
@@ -17,4 +18,4 @@ restore()
 followTheme()
 listen()
 render(<App />, document.getElementById('app')!)
-void start(document.getElementById('headwater-data')?.textContent?.trim() ?? '')
+void start(document.getElementById('headwater-data')?.textContent?.trim() ?? '').then(joinPage)

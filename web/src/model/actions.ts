@@ -75,6 +75,8 @@ export async function start(embedded: string): Promise<void> {
 
 async function followInReport(): Promise<void> {
   readLayer()
+  const run = state.runs.value[(addressedRun() ?? 1) - 1]
+  if (run && run.key !== panes[0].key.value) show(panes[0], run.key)
   const beside = addressedBeside()
   if (panes[0].run.value) readView(beside === null ? undefined : state.runs.value[beside - 1])
 }

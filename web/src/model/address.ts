@@ -3,13 +3,17 @@
  *
  *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map&beside=7&with=rollout
  *
- * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out.
+ * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out. In a report `run` counts
+ * its runs from 1. Inside another page the address is read but not written: its history is that of the page around.
  */
 import { effect } from '@preact/signals'
 import { identity, type Run } from '../data/document'
 import { closer, showsFirstLook } from './first_look'
 import * as state from './store'
 import { failed, panes, served, type Pane } from './store'
+
+/** Whether this page is inside another one. */
+export const isFramed = window.parent !== window
 
 const read = () => new URLSearchParams(location.hash.slice(1))
 
@@ -43,12 +47,18 @@ function layersOf(pane: Pane): string {
   return to - from === L ? '' : `${from + 1}-${to}`
 }
 
+/** In a report: the run's place, if it is not the first. */
+function otherRun(pane: Pane): number | undefined {
+  const at = state.runs.value.findIndex((run) => run.key === pane.key.value)
+  return at > 0 ? at + 1 : undefined
+}
+
 function written(): URLSearchParams {
   const now = new URLSearchParams()
   const set = (key: string, value: string) => value && now.set(key, value)
   const [left, right] = panes
-  const id = failed.value?.run.id ?? left.run.value?.id
-  if (served.value && id !== undefined) now.set('run', String(id))
+  const id = served.value ? (failed.value?.run.id ?? left.run.value?.id) : otherRun(left)
+  if (id !== undefined) now.set('run', String(id))
   if (closer.value) now.set('view', 'closer')
   if (showsFirstLook.value) return now
   set('method', methodOf(left))
@@ -80,6 +90,7 @@ function write(now: URLSearchParams): void {
 
 /** Keeps the address up to date. */
 export function keepAddress(): void {
+  if (isFramed) return
   effect(() => {
     const now = written()
     if (!isReading) write(now)

@@ -39,6 +39,7 @@ function Head() {
       <h1>
         Headwater <small>{model?.name ? [model.name, model.quantisation].filter(Boolean).join(', ') : ''}</small>
       </h1>
+      {!served.value && shownPanes.value.length === 1 && <RunPicker pane={panes[0]} />}
       <nav aria-label="Page">
         {served.value && (
           <button type="button" class="quiet" onClick={newRun}>

@@ -242,7 +242,7 @@ export function RunPicker({ pane }: { pane: Pane }) {
   return (
     <span class="run-picker">
       <select
-        aria-label={pane.index === 0 ? 'Run on the left' : 'Run on the right'}
+        aria-label={!comparing.value ? 'Run' : pane.index === 0 ? 'Run on the left' : 'Run on the right'}
         value={pane.key.value}
         onChange={(e) => open(e.currentTarget.value)}
       >
