@@ -6,15 +6,15 @@ export JOBS
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build install format asan tsan clean distclean setup-build setup-tests
+.PHONY: help demo test setup build install test-packages format asan tsan clean distclean setup-build setup-tests
 # Two targets of this file at once would only contend for the same folders; ninja and ctest get JOBS.
 .NOTPARALLEL:
 
 help: ## this list
 	@echo 'Headwater traces every generated token back to its sources in the prompt.'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
-	    while IFS='|' read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target what; do printf '  make %-13s %s\n' "$$target" "$$what"; done
 	@echo
 	@echo '  PRESET=dev|release|asan|tsan   for make test (dev unless given); JOBS=n: how many at once'
 	@echo '  HEADWATER_MODEL=FILE.gguf      the model for make demo, in place of the one it downloads'
@@ -36,7 +36,7 @@ setup: setup-tests ## everything that takes long: packages, engine, models, and 
 
 build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
-	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static headwater_bench
+	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static headwater_bench headwater_manual
 
 install: build ## into PREFIX (/usr/local), below DESTDIR if that is set
 	@cmake --install build/release --prefix "$(PREFIX)" --strip >/dev/null
@@ -45,6 +45,13 @@ install: build ## into PREFIX (/usr/local), below DESTDIR if that is set
 format: ## rewrite C and C++ sources as .clang-format says
 	@scripts/setup-python.sh
 	@build/venv/bin/python tests/lint/check_format.py . --fix
+
+test-packages: ## shells, Debian packages, arm64, image: slow, as root, with packages that it installs
+	@$(MAKE) --no-print-directory build
+	@scripts/setup-debian.sh packages
+	@scripts/setup-python.sh
+	@scripts/setup-models.sh demo
+	@scripts/test-packages.sh
 
 asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan

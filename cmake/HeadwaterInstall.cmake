@@ -34,6 +34,26 @@ if(ENGINE_BUNDLED)
         DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME LICENSE.llama.cpp)
 endif()
 
+# ---------------------------------------------------------------- manual pages, completion in shells
+# The program writes its manual pages. One that is built for another processor can run if CMake knows an emulator for it.
+if(CMAKE_CROSSCOMPILING AND NOT CMAKE_CROSSCOMPILING_EMULATOR)
+    message(STATUS "no manual pages: CMAKE_CROSSCOMPILING_EMULATOR is not set")
+else()
+    set(_manual "${PROJECT_BINARY_DIR}/manual")
+    add_custom_command(OUTPUT "${_manual}/headwater.1"
+        COMMAND ${CMAKE_COMMAND} "-DPROGRAM=${CMAKE_CROSSCOMPILING_EMULATOR};$<TARGET_FILE:headwater_cli>" "-DFOLDER=${_manual}"
+            -P "${PROJECT_SOURCE_DIR}/cmake/write_manual.cmake"
+        DEPENDS headwater_cli headwater_figure cmake/write_manual.cmake VERBATIM)
+    add_custom_target(headwater_manual ALL DEPENDS "${_manual}/headwater.1")
+    install(DIRECTORY "${_manual}/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT program FILES_MATCHING PATTERN "*.1")
+endif()
+set(HEADWATER_ZSH_FOLDER "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" CACHE STRING "Where zsh looks for completion functions")
+install(FILES tools/completion/headwater.bash RENAME headwater
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" COMPONENT program)
+install(FILES tools/completion/_headwater DESTINATION "${HEADWATER_ZSH_FOLDER}" COMPONENT program)
+install(FILES tools/completion/headwater.fish
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" COMPONENT program)
+
 # ---------------------------------------------------------------- what the archive is linked with
 # In the words of pkg-config (headwater.pc) and of CMake (headwater-config.cmake). The shared library has it all inside.
 set(HEADWATER_PC_REQUIRES "jansson icu-uc icu-i18n libcrypto zlib")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks that the compilers, tools and libraries for building Headwater are installed. Missing packages are installed
 # with apt-get if this runs as root or sudo needs no password; otherwise they are listed. Prints and changes nothing if
-# nothing is missing. `setup-debian.sh tests`: also checks the packages for the tests.
+# nothing is missing. `setup-debian.sh tests`: also checks the packages for the tests; `setup-debian.sh packages`: those
+# for `make test-packages`.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -37,6 +38,13 @@ needs=(
     "fonts-noto-color-emoji|[[ \$(fc-list) == *NotoColorEmoji* ]]"
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
+)
+# scripts/test-packages.sh.
+[[ ${1:-} != packages ]] || needs+=(
+    "zsh|command -v zsh"
+    "fish|command -v fish"
+    "mandoc|command -v mandoc"
+    "man-db|command -v man"
 )
 [[ ${1:-} != tests ]] || needs+=("abigail-tools|command -v abidiff")
 [[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # chromium --version would start the browser

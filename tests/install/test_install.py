@@ -1,4 +1,4 @@
-"""An installation, moved to another folder: its parts, the program, and projects that use it by CMake and pkg-config."""
+"""An installation, moved to another folder: its parts, the program, projects that use it by CMake and pkg-config."""
 
 import os
 import re
@@ -22,7 +22,10 @@ def elf_files(folder):
 
 def test_it_has_every_part(prefix, libraries):
     for path in ("bin/headwater", "include/headwater.h", "include/headwater.hpp", "share/doc/headwater/LICENSE",
-                 "share/doc/headwater/THIRD_PARTY.md"):
+                 "share/doc/headwater/THIRD_PARTY.md", "share/man/man1/headwater.1",
+                 "share/man/man1/headwater-explain.1",
+                 "share/bash-completion/completions/headwater", "share/zsh/site-functions/_headwater",
+                 "share/fish/vendor_completions.d/headwater.fish"):
         assert (prefix / path).is_file(), path
     for path in ("libheadwater.so", "libheadwater.a", "pkgconfig/headwater.pc",
                  "cmake/headwater/headwater-config.cmake", "headwater/libheadwater-figure.so",

@@ -2,6 +2,7 @@
 #include "help.h"
 
 #include "command_table.h"
+#include "help_form.h"
 #include "job/figure_module.h"
 
 #include <string.h>
@@ -49,108 +50,141 @@ static void add_spellings(char *meaning, size_t capacity, const option_row *row)
     if ((row->variable || row->also[0]) && n < capacity) snprintf(meaning + n, capacity - n, ")");
 }
 
-static void put_option(FILE *out, const option_row *row) {
-    char term[80], meaning[600];
-    int n = row->letter ? snprintf(term, sizeof term, "-%c, ", row->letter) : snprintf(term, sizeof term, "    ");
-    snprintf(term + n, sizeof term - (size_t)n, "--%s%s%s", row->name, row->metavar ? " " : "",
-             row->metavar ? row->metavar : "");
-    snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->default_value ? " [" : "",
-             row->default_value ? row->default_value : "", row->default_value ? "]" : "");
-    add_spellings(meaning, sizeof meaning, row);
-    put_entry(out, term, meaning);
-}
+/* ------------------------------------------------------------------ the walk over the tables */
 
-static void put_options(FILE *out, unsigned bit) {
+static void walk_options(FILE *out, const help_form *form, unsigned bit) {
     for (int group = 0; group <= GROUP_TERMINAL; group++) {
         bool titled = false;
         for (size_t i = 0; i < options_count(); i++) {
             const option_row *row = options_row(i);
+            char meaning[600];
             if ((int)row->group != group || !(row->commands & bit)) continue;
-            if (!titled) fprintf(out, "\n%s\n", options_group_title(row->group));
+            if (!titled) form->section(out, options_group_title(row->group));
             titled = true;
-            put_option(out, row);
+            snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->default_value ? " [" : "",
+                     row->default_value ? row->default_value : "", row->default_value ? "]" : "");
+            add_spellings(meaning, sizeof meaning, row);
+            form->option(out, row, meaning);
         }
     }
 }
 
-static void put_methods(FILE *out) {
-    fputs("\nMethods (--method)\n", out);
-    for (size_t i = 0; i < hw_method_count(); i++) put_entry(out, hw_method_at(i)->name, hw_method_at(i)->summary);
+static void walk_methods(FILE *out, const help_form *form) {
+    form->section(out, "Methods (--method)");
+    for (size_t i = 0; i < hw_method_count(); i++) form->entry(out, hw_method_at(i)->name, hw_method_at(i)->summary);
 }
 
-static void put_filters(FILE *out) {
-    fputs("\nFilters (--hide)\n", out);
-    for (size_t i = 0; i < hw_filter_count(); i++) put_entry(out, hw_filter_at(i)->name, hw_filter_at(i)->summary);
+static void walk_filters(FILE *out, const help_form *form) {
+    form->section(out, "Filters (--hide)");
+    for (size_t i = 0; i < hw_filter_count(); i++) form->entry(out, hw_filter_at(i)->name, hw_filter_at(i)->summary);
 }
 
-static void put_formats(FILE *out) {
-    fputs("\nFormats (-o)\n", out);
-    for (size_t i = 0; i < hw_format_count(); i++) put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
-    put_entry(out, ".html", "a page to explore the result in a browser, in one file; any number of methods");
+static void walk_formats(FILE *out, const help_form *form) {
+    form->section(out, "Formats (-o)");
+    for (size_t i = 0; i < hw_format_count(); i++)
+        form->entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
+    form->entry(out, ".html", "a page to explore the result in a browser, in one file; any number of methods");
 }
 
-static void put_presets(FILE *out) {
-    fputs("\nPresets (--preset)\n", out);
+static void walk_presets(FILE *out, const help_form *form) {
+    form->section(out, "Presets (--preset)");
     for (size_t i = 0; i < presets_count(); i++) {
         char meaning[400];
         size_t n = (size_t)snprintf(meaning, sizeof meaning, "%s:", presets_at(i)->summary);
         for (const preset_value *v = presets_at(i)->values; v->option && n < sizeof meaning; v++)
             n += (size_t)snprintf(meaning + n, sizeof meaning - n, " --%s %s", v->option, v->value);
-        put_entry(out, presets_at(i)->name, meaning);
+        form->entry(out, presets_at(i)->name, meaning);
     }
 }
 
-static void put_rules(FILE *out) {
-    fputs("\nPeaks (a passage is marked from a minimum peak on; --min-peak)\n", out);
+static void walk_rules(FILE *out, const help_form *form) {
+    form->section(out, "Peaks (a passage is marked from a minimum peak on; --min-peak)");
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
         char meaning[600];
         snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; default minimum %g", rule->methods,
                  rule->shares, rule->peak, rule->min_peak);
-        put_entry(out, rule->name, meaning);
+        form->entry(out, rule->name, meaning);
     }
 }
 
-static void put_figures(FILE *out) {
+static void walk_figures(FILE *out, const help_form *form) {
     static const char *const titles[] = {[FIGURE_ENDINGS] = "Figures (-o)",
                                          [FIGURE_KINDS] = "Kinds of figures (--kind)",
                                          [FIGURE_THEMES] = "Themes (--theme)",
                                          [FIGURE_MAPS] = "Colours (--map)"};
     hw_error err;
     const figure_functions *figures = figure_module(&err);
-    if (!figures) fprintf(out, "\nFigures\n  %s\n", err.msg);
+    if (!figures) {
+        form->section(out, "Figures");
+        form->entry(out, "none", err.msg);
+    }
     for (size_t t = 0; figures && t < sizeof titles / sizeof *titles; t++) {
         figure_word row;
-        fprintf(out, "\n%s\n", titles[t]);
-        for (size_t i = 0; (row = figures->word((figure_table)t, i)).name; i++) put_entry(out, row.name, row.summary);
+        form->section(out, titles[t]);
+        for (size_t i = 0; (row = figures->word((figure_table)t, i)).name; i++) form->entry(out, row.name, row.summary);
     }
 }
 
 static const struct {
     unsigned bit;
-    void (*put)(FILE *out);
-} lists[] = {{LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats},
-             {LIST_FIGURES, put_figures}, {LIST_PRESETS, put_presets}, {LIST_RULES, put_rules}};
+    void (*walk)(FILE *out, const help_form *form);
+} lists[] = {{LIST_METHODS, walk_methods}, {LIST_FILTERS, walk_filters}, {LIST_FORMATS, walk_formats},
+             {LIST_FIGURES, walk_figures}, {LIST_PRESETS, walk_presets}, {LIST_RULES, walk_rules}};
 
-static void put_exit_statuses(FILE *out) {
-    fputs("\nExit status\n", out);
-    put_entry(out, "0", "done");
-    put_entry(out, "1", "failed");
-    put_entry(out, "2", "invalid command line");
-    put_entry(out, "130", "interrupted by Ctrl-C");
+static const struct {
+    const char *status, *meaning;
+} exit_statuses[] = {{"0", "done"}, {"1", "failed"}, {"2", "invalid command line"}, {"130", "interrupted by Ctrl-C"}};
+
+void help_tables(FILE *out, const help_form *form, const command *c) {
+    form->part(out, "Options");
+    walk_options(out, form, c->bit);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (c->lists & lists[i].bit) lists[i].walk(out, form);
+    if (c->examples->line) form->part(out, "Examples");
+    for (const example *e = c->examples; e->line; e++) form->example(out, e->what, e->line);
+    form->part(out, "Exit status");
+    for (size_t i = 0; i < sizeof exit_statuses / sizeof *exit_statuses; i++)
+        form->entry(out, exit_statuses[i].status, exit_statuses[i].meaning);
 }
+
+void help_commands(FILE *out, const help_form *form) {
+    form->part(out, "Commands");
+    for (size_t i = 0; i < commands_count(); i++) form->entry(out, commands_at(i)->name, commands_at(i)->summary);
+    form->part(out, "Example");
+    form->example(out, NULL, "headwater explain -m model.gguf -p \"My name is Abdul, I am from\"");
+}
+
+/* ------------------------------------------------------------------ as text */
+
+static void put_title(FILE *out, const char *title) { fprintf(out, "\n%s\n", title); }
+
+/* Sections of options have titles of their own. */
+static void put_part(FILE *out, const char *title) {
+    if (strcmp(title, "Options") != 0) put_title(out, title);
+}
+
+static void put_option(FILE *out, const option_row *row, const char *meaning) {
+    char term[80];
+    int n = row->letter ? snprintf(term, sizeof term, "-%c, ", row->letter) : snprintf(term, sizeof term, "    ");
+    snprintf(term + n, sizeof term - (size_t)n, "--%s%s%s", row->name, row->metavar ? " " : "",
+             row->metavar ? row->metavar : "");
+    put_entry(out, term, meaning);
+}
+
+static void put_example(FILE *out, const char *what, const char *line) {
+    if (what) fprintf(out, "  # %s\n", what);
+    fprintf(out, "  %s\n", line);
+}
+
+static const help_form text = {put_part, put_title, put_option, put_entry, put_example};
 
 void help_command(FILE *out, const command *c) {
     fputs("Usage\n", out);
     for (const char *const *u = c->usage; *u; u++) fprintf(out, "  headwater %s%s%s\n", c->name, **u ? " " : "", *u);
     putc('\n', out);
     put_wrapped(out, c->about, 0, 0);
-    put_options(out, c->bit);
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        if (c->lists & lists[i].bit) lists[i].put(out);
-    if (c->examples->line) fputs("\nExamples\n", out);
-    for (const example *e = c->examples; e->line; e++) fprintf(out, "  # %s\n  %s\n", e->what, e->line);
-    put_exit_statuses(out);
+    help_tables(out, &text, c);
 }
 
 void help_program(FILE *out) {
@@ -158,10 +192,8 @@ void help_program(FILE *out) {
           "\nUsage\n"
           "  headwater COMMAND [options]\n"
           "  headwater help COMMAND\n"
-          "  headwater --version\n"
-          "\nCommands\n",
+          "  headwater manual [COMMAND]\n"
+          "  headwater --version\n",
           out);
-    for (size_t i = 0; i < commands_count(); i++) put_entry(out, commands_at(i)->name, commands_at(i)->summary);
-    fputs("\nExample\n", out);
-    fprintf(out, "  headwater %s\n", "explain -m model.gguf -p \"My name is Abdul, I am from\"");
+    help_commands(out, &text);
 }

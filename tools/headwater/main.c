@@ -5,7 +5,9 @@
 #include "cli/message.h"
 #include "cli/safe_text.h"
 #include "command_table.h"
+#include "completion.h"
 #include "help.h"
+#include "manual.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -40,31 +42,54 @@ static int run_command(const command *c, int argc, char **argv) {
     return rc == HW_OK ? STATUS_DONE : error_exit(c->name, &err);
 }
 
-static int run_help(const char *topic) {
-    if (!topic) {
-        help_program(stdout);
+/* Prints a page of the program, or of the command that is named. */
+static int print_page(int argc, char **argv, void (*whole)(FILE *), void (*one)(FILE *, const command *)) {
+    if (argc < 3) {
+        whole(stdout);
         return STATUS_DONE;
     }
-    const command *c = commands_find(topic);
-    if (!c) return unknown_command(topic);
-    help_command(stdout, c);
+    const command *c = commands_find(argv[2]);
+    if (!c) return unknown_command(argv[2]);
+    one(stdout, c);
     return STATUS_DONE;
 }
+
+static int run_help(int argc, char **argv) { return print_page(argc, argv, help_program, help_command); }
+
+static int run_manual(int argc, char **argv) { return print_page(argc, argv, manual_program, manual_command); }
+
+static int run_option_help(int argc, char **argv) {
+    (void)argc;
+    return run_help(1, argv);
+}
+
+static int run_version(int argc, char **argv) {
+    (void)argc, (void)argv;
+    printf("headwater %s\n", hw_version());
+    return STATUS_DONE;
+}
+
+static int run_completion(int argc, char **argv) {
+    completion_print(stdout, argc - 2, argv + 2);
+    return STATUS_DONE;
+}
+
+/* Words in place of a command; "complete" is what completion functions of shells call. */
+static const struct {
+    const char *word;
+    int (*run)(int argc, char **argv);
+} words[] = {{"--help", run_option_help}, {"-h", run_option_help}, {"help", run_help},          {"manual", run_manual},
+             {"--version", run_version},  {"-V", run_version},     {"complete", run_completion}};
 
 static int dispatch(int argc, char **argv) {
     if (argc < 2) {
         help_program(stderr);
         return STATUS_USAGE;
     }
-    const char *word = argv[1];
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return run_help(NULL);
-    if (strcmp(word, "help") == 0) return run_help(argc > 2 ? argv[2] : NULL);
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        printf("headwater %s\n", hw_version());
-        return STATUS_DONE;
-    }
-    const command *c = commands_find(word);
-    return c ? run_command(c, argc - 1, argv + 1) : unknown_command(word);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i].word, argv[1]) == 0) return words[i].run(argc, argv);
+    const command *c = commands_find(argv[1]);
+    return c ? run_command(c, argc - 1, argv + 1) : unknown_command(argv[1]);
 }
 
 /* Whether the reader closed the pipe early, as in `headwater ... | head`, which is not reported. */

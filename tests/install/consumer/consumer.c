@@ -1,5 +1,5 @@
-/* consumer.c - what needs every part of an installation: the engine's kernels, BLAS, lists of stop words, chat templates.
- * consumer MODEL.gguf */
+/* consumer.c - needs every part of an installation: the engine's kernels, BLAS, lists of stop words, chat templates.
+ *     consumer MODEL.gguf */
 #include <headwater.h>
 
 #include <stdio.h>

@@ -103,6 +103,7 @@ enum {
 #define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
 #define NAMES(field)           .type = OPTION_NAMES, .offset = AT(field)
 #define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
+#define NAMED_BY(table)        .names = NAMES_OF_##table
 #define WORD(field)            .type = OPTION_ENUM, .offset = AT(field), .parse = parse_##field
 #define WHOLE(field, from, to) .type = OPTION_INTEGER, .offset = AT(field), .min = from, .max = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .min = from, .max = to
@@ -154,7 +155,7 @@ static const option_row own_rows[] = {
      .help = "seed of sampling, of random scores and of random masks; equal seeds give equal results",
      .refusal_reason = "it holds computed explanations"},
 
-    {"model", 'm', "FILE|NAME", TEXT(model), MODEL(IN_MODEL),
+    {"model", 'm', "FILE|NAME", TEXT(model), NAMED_BY(MODELS), MODEL(IN_MODEL),
      .help = "model file (GGUF), or hf:OWNER/REPO[:QUANT], ollama:NAME[:TAG] or lmstudio:PUBLISHER/MODEL[:QUANT]; "
              "`headwater models` lists them [$HEADWATER_MODEL, $LLAMA_ARG_MODEL, $LLAMA_ARG_HF_REPO]"},
     {"hf-repo", 0, "OWNER/REPO[:QUANT]", TEXT(hf_repo), MODEL(IN_MODEL), ALSO("-hf", "-hfr"),
@@ -215,12 +216,12 @@ static const option_row own_rows[] = {
     {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
      .help = "write the whole tensor to .json, not only its mean over layers"},
 
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .default_value = "logit,rollout",
+    {"method", 0, "LIST", TEXT(method), NAMED_BY(METHODS), METHOD(IN_BOTH, FROM_RUN), .default_value = "logit,rollout",
      .help = "comma-separated methods, each shown in its own view; methods of the default list that the run does not "
              "support are skipped"},
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .default_value = "logit,rollout",
-     .help = "comma-separated methods; the verdict judges the first"},
-    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .default_value = CITING_METHODS,
+    {"method", 0, "LIST", TEXT(method), NAMED_BY(METHODS), METHOD(IN_CHECK, FROM_MODEL),
+     .default_value = "logit,rollout", .help = "comma-separated methods; the verdict judges the first"},
+    {"method", 0, "NAME", TEXT(method), NAMED_BY(METHODS), METHOD(IN_CITE, FROM_RUN), .default_value = CITING_METHODS,
      .help = "method whose scores select the citations; default: the first of these that the run supports (attention "
              "is not a default because its citations are often wrong)"},
     {.name = SETTINGS_HERE},
@@ -249,18 +250,18 @@ static const option_row own_rows[] = {
      .help = "leave out each of the Q top passages and report by how much the answer's log probability falls: Q + 1 "
              "passes; two passages with the same content are left out together",
      .refusal_reason = "no model is loaded"},
-    {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
+    {"preset", 0, "NAME", TEXT(preset), NAMED_BY(PRESETS), METHOD(IN_BOTH, FROM_RUN),
      .help = "named group of settings; options on the command line override it"},
 
-    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
+    {"by", 0, "NAME|/RE/", TEXT(by), NAMED_BY(SEGMENTERS), METHOD(IN_RUNS, FROM_RUN),
      .help = "split the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
              "matches; default: token to explain, sentence to check and to cite"},
-    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_PLOT, FROM_ANY),
+    {"by", 0, "NAME|/RE/", TEXT(by), NAMED_BY(SEGMENTERS), METHOD(IN_PLOT, FROM_ANY),
      .help = "split the prompt into segments and draw these: token, word, line, sentence, paragraph, or where a "
              "regular expression matches; default: the split of the result, else token"},
     {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS | IN_PLOT, FROM_ANY),
      .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], in characters"},
-    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
+    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), NAMED_BY(SEGMENTERS), METHOD(IN_CITE, FROM_RUN),
      .help = "split the answer in the same ways; default: sentence"},
     {"min-peak", 0, "X", REAL(min_peak, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .default_value = "0",
      .help = "minimum peak to cite a passage; 0: the default of the method's rule, listed below"},
@@ -273,13 +274,14 @@ static const option_row own_rows[] = {
     {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY,
      .help = "completion tokens to show: an index (-1: the last), a range A:B, or their text (=7 for the text 7); "
              "default: the mean over all"},
-    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), VIEW,
+    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), NAMED_BY(SEGMENTERS), VIEW,
      .help = "split the completion as --by splits the prompt, and list the mean over the tokens of each part"},
     {"layers", 0, "A-B", TEXT(layers), VIEW, .uses = HW_GIVES_LAYERS,
      .help = "layers to show, counted from 1, of methods that give values per layer; default: all"},
-    {"hide", 0, "LIST", TEXT(hide), VIEW,
+    {"hide", 0, "LIST", TEXT(hide), NAMED_BY(FILTERS), VIEW,
      .help = "prompt tokens to hide in the view: comma-separated filters, \"TEXT\" and /REGEX/"},
-    {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "prompt tokens that --hide does not hide, in the same notation"},
+    {"keep", 0, "LIST", TEXT(keep), NAMED_BY(FILTERS), VIEW,
+     .help = "prompt tokens that --hide does not hide, in the same notation"},
     {"normalise", 0, NULL, FLAG(normalise), VIEW,
      .help = "divide by the sum over all columns, so that the columns "
              "sum to 1"},
@@ -291,10 +293,11 @@ static const option_row own_rows[] = {
     {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY,
      .default_value = "10", .help = "draw only the K tokens with the highest scores; default: all, in a profile 10"},
 
-    {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "kind of figure, see below"},
-    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light",
+    {"kind", 0, "NAME", TEXT(kind), NAMED_BY(KINDS), FIGURE, .default_value = "bars",
+     .help = "kind of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), NAMED_BY(THEMES), FIGURE, .default_value = "light",
      .help = "colour theme: light, dark, or that of the original note"},
-    {"map", 0, "NAME", TEXT(map), FIGURE,
+    {"map", 0, "NAME", TEXT(map), NAMED_BY(MAPS), FIGURE,
      .help = "colour map; default: viridis for shares, shade for text and for signed values"},
     {"title", 0, "TEXT", TEXT(title), FIGURE,
      .help = "title instead of method and token; an empty one removes the heading"},
@@ -303,11 +306,11 @@ static const option_row own_rows[] = {
     {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .default_value = "2", .help = "pixels per point in .png"},
     {"font", 0, "NAME", TEXT(font), FIGURE, .help = "comma-separated font families; the first installed one is used"},
 
-    {"method", 0, "LIST", TEXT(method), EVAL,
+    {"method", 0, "LIST", TEXT(method), NAMED_BY(METHODS), EVAL,
      .default_value = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
      .help = "comma-separated methods; METHOD:KEY=VALUE sets an option of one method (keys: the method settings of "
              "explain, and lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
-    {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
+    {"by", 0, "NAME|/RE/", TEXT(by), NAMED_BY(SEGMENTERS), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
              "default: the spans of the item, else sentences"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .default_value = "64",
@@ -681,20 +684,28 @@ static const option_row *row_also(const char *word, unsigned bit) {
     return NULL;
 }
 
-/* Whether the next word is the value of the option(s) in this one. */
-static bool takes_next(const char *word, unsigned bit) {
+const option_row *options_waiting(const char *word, unsigned bit) {
     const option_row *row;
+    if (word[0] != '-' || !word[1] || strchr(word, '=')) return NULL;
+    if ((row = row_also(word, bit)) != NULL) return row->metavar ? row : NULL;
     if (word[1] == '-') {
-        if (strchr(word, '=')) return false;
-        if ((row = row_also(word, bit)) != NULL) return row->metavar != NULL;
-        for (size_t i = 0; i < options_count(); i++) /* getopt_long() accepts the beginning of a name */
-            if (rows[i].commands & bit && rows[i].metavar && strncmp(rows[i].name, word + 2, strlen(word + 2)) == 0)
-                return true;
-        return false;
+        const option_row *begun = NULL;
+        for (size_t i = 0; word[2] && i < options_count(); i++) { /* getopt_long() accepts the beginning of a name */
+            if (!(rows[i].commands & bit) || strncmp(rows[i].name, word + 2, strlen(word + 2)) != 0) continue;
+            if (strcmp(rows[i].name, word + 2) == 0) return rows[i].metavar ? &rows[i] : NULL;
+            if (rows[i].metavar) begun = &rows[i];
+        }
+        return begun;
     }
     for (const char *letter = word + 1; *letter; letter++)
-        if ((row = row_of(*letter, bit)) != NULL && row->metavar) return !letter[1];
-    return false;
+        if ((row = row_of(*letter, bit)) != NULL && row->metavar) return letter[1] ? NULL : row;
+    return NULL;
+}
+
+const option_row *options_named(const char *name, size_t n, unsigned bit) {
+    for (size_t i = 0; i < options_count(); i++)
+        if (rows[i].commands & bit && strlen(rows[i].name) == n && strncmp(rows[i].name, name, n) == 0) return &rows[i];
+    return NULL;
 }
 
 /* Replaces spellings of several letters after one dash, which getopt_long() would read as letters. */
@@ -707,7 +718,7 @@ static void replace_short_spellings(unsigned bit, int argc, char **argv) {
             snprintf(names[at], sizeof names[at], "--%s", row->name);
             argv[i] = names[at];
         }
-        if (argv[i][0] == '-' && argv[i][1] && takes_next(argv[i], bit)) i++;
+        if (options_waiting(argv[i], bit)) i++;
     }
 }
 

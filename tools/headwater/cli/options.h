@@ -89,6 +89,19 @@ typedef enum option_type {
     OPTION_RUN      /* in options.run, parsed by the library's table of run options */
 } option_type;
 
+/* The table with the names that a value may have or begin with, for completion in a shell. */
+typedef enum option_names {
+    NAMES_OF_NOTHING,
+    NAMES_OF_METHODS,
+    NAMES_OF_FILTERS,
+    NAMES_OF_SEGMENTERS,
+    NAMES_OF_PRESETS,
+    NAMES_OF_KINDS,
+    NAMES_OF_THEMES,
+    NAMES_OF_MAPS,
+    NAMES_OF_MODELS
+} option_names;
+
 /* In the order of --help. */
 typedef enum option_group {
     GROUP_RUN,
@@ -124,7 +137,8 @@ typedef struct option_row {
     const char *help;          /* one sentence, no full stop */
     const char *refusal_reason; /* why the option is rejected outside `sources`; NULL: the group's reason */
     const char *also[5];        /* further spellings, llama.cpp's: "--n-predict", "-ngl"; the last entry is empty */
-    const char *variable;       /* environment variable whose value is used if the option is not given; NULL: none */
+    option_names names;
+    const char *variable; /* environment variable whose value is used if the option is not given; NULL: none */
 } option_row;
 
 size_t options_count(void);
@@ -146,6 +160,11 @@ const preset *presets_at(size_t i);
  * Errors: ERR_USAGE, MEMORY. */
 hw_err options_read(options *o, const char *command, unsigned bit, int argc, char **argv, hw_error *err);
 void options_free(options *o);
+
+/* The option of a command (its bit) whose value is the word after `word`; NULL: that word is no value. */
+const option_row *options_waiting(const char *word, unsigned bit);
+/* The command's option of this name [n]; NULL: none. */
+const option_row *options_named(const char *name, size_t n, unsigned bit);
 
 /* Whether the option with this field was given on the command line. */
 bool options_given(const options *o, size_t offset);
