@@ -8,7 +8,8 @@ A table stands between two comments; the first says what is in it:
     <!-- eval facts-G: hit1 mrr lds -->             metrics of one file: a row a method
     <!-- eval needle-6-G needle-6-S: hit1 -->       one metric of several files
     <!-- eval needle-6-G by depth: hit1 -->         one metric by the values of a tag
-    <!-- eval best facts-G passages-S: lds -->      one row per file, one column per method of OVERVIEW, best in bold
+    <!-- eval best facts-G passages-S: lds -->      one row per file, one column per method of OVERVIEW, best in bold,
+                                                    and what words and the place alone find, by words.jsonl
     <!-- /eval -->
     <!-- kept through-seed2 1: logit, direct; random -->    rows of the first table of a text file that a script wrote,
                                                            by their first cells; with none named all rows
@@ -20,6 +21,9 @@ import json
 import pathlib
 import re
 import subprocess
+
+from kept_baselines import baselines
+from word_overlap import NAMES
 
 TITLES = {
     "hit1": "hit@1",
@@ -58,6 +62,14 @@ def title(name):
     return f"{kind}{f' {rest[0]}k' if rest else ''}, {MODELS[model]}"
 
 
+def baseline_lines(folder, columns):
+    """Rows of what needs no model; none if nothing is kept of it."""
+    of = [baselines(folder, name, metric) for name, metric in columns]
+    return [[method, *(cell(made[method], metric, False) if method in made else "–"
+                       for made, (_, metric) in zip(of, columns))]
+            for method in NAMES if any(method in made for made in of)]
+
+
 def table(program, folder, names, tag, metrics):
     """Columns are (heading, group, metric): several metrics, files or groups, whichever there is more than one of."""
     groups = [(name, group) for name in names for group in read(program, folder / f"{name}.jsonl", tag)]
@@ -74,6 +86,7 @@ def table(program, folder, names, tag, metrics):
         of = [{m["method"]: m for m in group["methods"]}.get(method) for _, group, _ in columns]
         cells = [cell(m[metric], metric, tag) if m else "–" for m, (_, _, metric) in zip(of, columns)]
         lines.append([method, *cells])
+    lines += [] if tag else baseline_lines(folder, [(name, metric) for name in names for metric in metrics])
     rows = [f"| {' | '.join(line)} |\n" for line in lines]
     return "".join([rows[0], "|---" * (len(columns) + 1) + "|\n", *rows[1:]])
 
@@ -82,13 +95,14 @@ def overview(program, folder, names, metric):
     """Methods side by side, with the number of items; the highest mean of the methods that need no additional pass is
     bold."""
     made = {n: {m["method"]: m[metric] for m in read(program, folder / f"{n}.jsonl", None)[0]["methods"]}
-            for n in names}
-    methods = [m for m in OVERVIEW if any(m in of for of in made.values())]
+            | baselines(folder, n, metric) for n in names}
+    methods = [m for m in [*OVERVIEW, *NAMES] if any(m in of for of in made.values())]
+    own = set(OVERVIEW) - {"leave-one-out"}
     lines = [["set", *methods]]
     for name, of in made.items():
-        best = max(round(of[m]["mean"], 2) for m in methods if m in of and m != "leave-one-out")
+        best = max(round(of[m]["mean"], 2) for m in own if m in of)
         cells = [cell(of[m], metric, False) if m in of else "–" for m in methods]
-        bold = [m in of and m != "leave-one-out" and round(of[m]["mean"], 2) == best for m in methods]
+        bold = [m in own and m in of and round(of[m]["mean"], 2) == best for m in methods]
         n = next(of[m]["n"] for m in methods if m in of)
         lines.append([f"{title(name)} ({n})", *(f"**{c}**" if high else c for c, high in zip(cells, bold))])
     rows = [f"| {' | '.join(line)} |\n" for line in lines]

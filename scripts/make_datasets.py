@@ -12,14 +12,14 @@
     paraphrase the answer shares no word with its evidence                     datasets/paraphrase.py
     summary   four passages, a summary of two                                  datasets/summary.py
     injection an instruction smuggled into a tool's output                     datasets/injection.py
+    squad     a paragraph and a question, answered by one or two of its words  datasets/squad.py
     needle-N  a fact hidden in N thousand tokens of other text, ten depths     datasets/needle.py
     passages  passages of one real text, a quotation from one to continue      datasets/passages.py
     note      the prompts of the method's first description                    datasets/note.py
 
-The same seed, count and text give the same bytes. injection takes --agentdojo, that package's wheel, and is left out
-without it. needle and passages take --text: lcet10.txt, the proceedings of a
-workshop at the Library of Congress, downloaded by setup-datasets.sh. tools/headwater/eval/dataset.h describes the
-fields.
+The same seed, count and text give the same bytes. injection takes --agentdojo, that package's wheel, and squad --squad,
+a file; either is left out without. needle and passages take --text: lcet10.txt, the proceedings of a workshop at the
+Library of Congress, downloaded by setup-datasets.sh. tools/headwater/eval/dataset.h describes the fields.
 """
 
 import argparse
@@ -28,8 +28,8 @@ import pathlib
 import random
 import zipfile
 
-from datasets import (facts, injection, needle, needles, note, paraphrase, passages, quote, summary, sums, twohop,
-                      variables)
+from datasets import (facts, injection, needle, needles, note, paraphrase, passages, quote, squad, summary, sums,
+                      twohop, variables)
 from datasets.text import read_paragraphs
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -51,6 +51,7 @@ SETS = {
     "paraphrase": lambda rng, args: paraphrase.make(rng, args.count),
     "summary": lambda rng, args: summary.make(rng, args.count),
     "injection": lambda rng, args: injection.make(rng, args.count, zipfile.ZipFile(args.agentdojo)),
+    "squad": lambda rng, args: squad.make(rng, args.count, args.squad),
     "needle-0.5": needle_of(0.5),
     "needle-2": needle_of(2),
     "needle-6": needle_of(6),
@@ -66,6 +67,7 @@ def read_arguments():
     parser.add_argument("--count", type=int, default=100, help="items of each set but note (default 100)")
     parser.add_argument("--text", type=pathlib.Path, default=HERE.parent / "build/texts/lcet10.txt")
     parser.add_argument("--agentdojo", type=pathlib.Path, metavar="WHEEL", help="for injection")
+    parser.add_argument("--squad", type=pathlib.Path, metavar="FILE", help="for squad")
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), metavar="SET")
     return parser.parse_args()
 
@@ -74,7 +76,7 @@ def main():
     args = read_arguments()
     args.folder.mkdir(parents=True, exist_ok=True)
     for name in args.only:
-        if name == "injection" and not args.agentdojo:
+        if (name == "injection" and not args.agentdojo) or (name == "squad" and not args.squad):
             continue
         items = SETS[name](random.Random(f"{args.seed}/{name}"), args)
         lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]

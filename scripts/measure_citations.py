@@ -8,8 +8,9 @@ or about something in no passage. The model answers; its sentences are cited by 
 which measures the drop in log probability of each sentence without each passage. Prints the precision of the marks
 (the share on passages without which the sentence's log probability drops by at least 2, or 4, nats) and their recall
 (the share of such passages with a mark); the same for other thresholds of the peak. --pairs keeps what was measured in
-a file; without --model the file is reported, of all questions or of each second one (--half 0 or 1). There the methods
-`logit --confirm Q` are those of `cite --confirm Q`, whose Q passages are taken to be those of the highest peaks.
+a file, and a run continues with the questions that are not in it; without --model the file is reported, of all
+questions or of each second one (--half 0 or 1). There the methods `logit --confirm Q` are those of
+`cite --confirm Q`, whose Q passages are taken to be those of the highest peaks.
 """
 
 import argparse
@@ -67,10 +68,18 @@ def cite(args, folder, question, method, completion=None):
     return json.loads((folder / "c.json").read_text(encoding="utf-8"))
 
 
+def measured_questions(path):
+    """Numbers of the questions whose last method is in the file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+    return {line["question"] for line in map(json.loads, lines) if line["method"] == "leave-one-out"}
+
+
 def measure(args, folder):
     """Pairs (drop, {method: peak}) over all sentences and passages."""
-    pairs = []
+    pairs, done = [], measured_questions(args.pairs)
     for number, (passages, question) in enumerate(questions(args.facts, args.items)):
+        if number in done:
+            continue
         (folder / "p.json").write_text(json.dumps(passages))
         first = cite(args, folder, question, "logit")
         if first is None or "\ufffd" in first["completion"]:

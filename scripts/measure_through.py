@@ -22,6 +22,8 @@ import pathlib
 import subprocess
 
 import numpy as np
+import word_overlap
+from kept_baselines import found_among
 from safetensors import safe_open
 
 
@@ -42,14 +44,15 @@ def read(path):
 
 def answer_tokens(run, tokens, n_prompt, item):
     """Completion tokens of a right answer, the one white space before it left out; None where it is wrong."""
-    text, after = run["completion"], item["after"]
+    text, after = run["completion"], item.get("after", "")
     begin = text.find(after) + len(after)
     rest = text[begin:].lstrip()
-    end = len(item["answer"])
-    if after not in text or not rest.startswith(item["answer"]) or rest[end:end + 1].isalnum():
+    answers = item["answer"] if isinstance(item["answer"], list) else [item["answer"]]
+    given = next((a for a in answers if rest.startswith(a) and not rest[len(a):len(a) + 1].isalnum()), None)
+    if after not in text or given is None:
         return None
     begin = len(text[:len(text) - len(rest)].encode())
-    end = begin + len(item["answer"].encode())
+    end = begin + len(given.encode())
     return [i - n_prompt for i, token in enumerate(tokens)
             if i >= n_prompt and token["range"][0] < end and token["range"][1] > begin]
 
@@ -172,8 +175,8 @@ def variants(tokens, signals, balances, segments):
 
 
 def figures(scores, evidence):
-    first = np.argsort(-scores, kind="stable")[:len(evidence)]
-    return len(set(first.tolist()) & set(evidence)) / len(evidence), scores[evidence].sum() / max(scores.sum(), 1e-12)
+    scores = np.array(scores, float)
+    return found_among(scores, evidence, len(evidence)), scores[evidence].sum() / max(scores.sum(), 1e-12)
 
 
 def measure(sets, items, contrasts):
@@ -181,8 +184,7 @@ def measure(sets, items, contrasts):
     the folder of traces of the same items captured with `--against second`; items without one are left out."""
     found, tags = {}, []
     for path, folder in sets:
-        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()[items]:
-            item = json.loads(line)
+        for item, *alone in word_overlap.read(pathlib.Path(path))[items]:
             trace = pathlib.Path(folder) / f"{item['id']}.safetensors"
             if not trace.exists():
                 continue
@@ -196,9 +198,10 @@ def measure(sets, items, contrasts):
             if contrasts:
                 again = read(contrasts / trace.name)
                 assert again[0]["completion"] == run["completion"], trace.name
-                made |= against_second(*again[3:], segments)
-            for name, rows in made.items():
-                found.setdefault(name, []).append(figures(rows[answer].mean(0)[:len(item["spans"])], evidence))
+                made |= against_second(signals | again[3], again[4], segments)
+            of = {name: rows[answer].mean(0)[:len(item["spans"])] for name, rows in made.items()}
+            for name, scores in (of | dict(zip(word_overlap.NAMES, alone))).items():
+                found.setdefault(name, []).append(figures(scores, evidence))
             tags.append(item["tags"] | {"set": pathlib.Path(folder).name})
     return {name: np.array(values) for name, values in found.items()}, tags
 

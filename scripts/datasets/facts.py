@@ -49,7 +49,7 @@ KINDS = {
 assert len(KINDS) == N_FACTS
 
 
-def make_item(number, rng):
+def make_item(number, rng, names=NAMES):
     """In a hundred items every kind is asked once at every position; in ten, each kind and position once."""
     place = number % N_FACTS
     asked = (number + number // N_FACTS) % N_FACTS
@@ -57,7 +57,7 @@ def make_item(number, rng):
     others = [k for k in kinds if k != kinds[asked]]
     rng.shuffle(others)
     order = [*others[:place], kinds[asked], *others[place:]]
-    names = rng.sample(NAMES, N_FACTS)
+    names = rng.sample(names, N_FACTS)
     prompt, spans, answer = Prompt(), [], None
     for i, (kind, name) in enumerate(zip(order, names)):
         value = KINDS[kind][3](rng)

@@ -17,8 +17,10 @@ class Prompt:
 
 
 def item(name, prompt, answer, evidence, spans, **tags):
-    """`prompt` ends directly before the answer, without a space, because tokens begin with theirs."""
-    assert prompt == prompt.rstrip() and answer == answer.strip()
+    """`prompt` ends directly before the answer, without a space, because tokens begin with theirs. `answer`: a text, or
+    a list of texts of which each is right."""
+    answers = answer if isinstance(answer, list) else [answer]
+    assert prompt == prompt.rstrip() and all(text == text.strip() for text in answers)
     for begin, end in [*evidence, *spans]:
         assert 0 <= begin < end <= len(prompt)
     return {"id": name, "prompt": prompt, "answer": answer, "evidence": evidence, "spans": spans, "tags": tags}

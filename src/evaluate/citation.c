@@ -99,7 +99,7 @@ static const rule rules[N_RULES] = {
         {{"share", "logit",
           "all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer so far, "
           "and the model itself",
-          "the largest such share of one token", 0.2, 1, true},
+          "the largest such share of one token", 0.25, 1, true},
          unit_total,
          false},
     [RULE_RATIO] =

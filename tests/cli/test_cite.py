@@ -203,7 +203,7 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert (saved["format"], saved["version"], saved["method"], saved["by"], saved["answer_by"]) == \
         ("headwater-citation", 1, "logit", None, "sentence")
-    assert saved["rule"]["name"] == "share" and saved["rule"]["min_peak"] == 0.2
+    assert saved["rule"]["name"] == "share" and saved["rule"]["min_peak"] == 0.25
     prompt, completion = saved["prompt"].encode(), saved["completion"].encode()
     for given, passage in zip(PASSAGES, saved["passages"], strict=True):
         assert passage["name"] == given["name"]

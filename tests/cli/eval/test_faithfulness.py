@@ -53,4 +53,5 @@ def test_words_alone(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/word_overlap.py", path], check=True, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["some", "3", "items", "hit@1", "0.50"]
+    assert done.stdout.splitlines() == ["some            3 items  words alone hit@1 0.50",
+                                        "some            3 items  place alone hit@1 1.00"]

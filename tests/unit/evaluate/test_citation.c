@@ -85,7 +85,7 @@ static void shares_are_of_all_that_raised_the_logit(void **state) {
     assert_int_equal(hw_citation_n_parts(c), 2);
     assert_int_equal(hw_citation_n_passages(c), 3);
     assert_string_equal(hw_citation_rule_used(c)->name, "share");
-    assert_true(hw_citation_min_peak(c) == 0.2);
+    assert_true(hw_citation_min_peak(c) == 0.25);
     assert_link(c, 0, 0, (hw_citation_link){3, 6. / 17, 6. / 11, 0, true});
     assert_link(c, 0, 1, (hw_citation_link){2, 4. / 17, 3 / 6.5, 1, true});
     assert_link(c, 0, 2, (hw_citation_link){-1, 0, 0, 1, false});

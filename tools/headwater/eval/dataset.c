@@ -99,6 +99,23 @@ static bool read_text(const char **out, size_t *n, const json_t *object, const c
     return true;
 }
 
+/* One text, or a list of texts. */
+static bool read_answers(eval_item *item, const json_t *v, hw_error *err) {
+    static const char accepted[] = "a text that is not empty, or a list of such texts";
+    size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    if (!v) return true;
+    if (n == 0) return refuse(err, "answer", accepted);
+    item->answers = calloc(n, sizeof *item->answers);
+    if (!item->answers) return refuse_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
+        if (json_string_length(one) == 0) return refuse(err, "answer", accepted);
+        if (strlen(json_string_value(one)) != json_string_length(one)) return refuse(err, "answer", "without NUL");
+        item->answers[item->n_answers++] = json_string_value(one);
+    }
+    return true;
+}
+
 static bool read_id(eval_item *item, size_t number, hw_error *err) {
     const char *id = NULL;
     char made[32];
@@ -134,7 +151,7 @@ static bool read_fields(eval_item *item, size_t number, hw_error *err) {
     item->tags = json_object_get(o, "tags");
     if (item->tags && !json_is_object(item->tags)) return refuse(err, "tags", "an object");
     return read_text(&item->completion, &item->completion_bytes, o, "completion", err) &&
-           read_text(&item->answer, NULL, o, "answer", err) && read_text(&item->token, NULL, o, "token", err) &&
+           read_answers(item, json_object_get(o, "answer"), err) && read_text(&item->token, NULL, o, "token", err) &&
            read_text(&item->after, NULL, o, "after", err) && read_evidence(item, json_object_get(o, "evidence"), err) &&
            read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err) && read_sha256(item, err);
 }
@@ -143,6 +160,7 @@ static bool read_fields(eval_item *item, size_t number, hw_error *err) {
 static void free_texts(eval_item *item) {
     free(item->spans);
     free(item->evidence);
+    free(item->answers);
     json_decref(item->json);
 }
 

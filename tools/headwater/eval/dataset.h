@@ -5,7 +5,8 @@
  *
  *     id          names the item in results; "name" does too; without either it is "line-N"
  *     completion  the text to explain; without it one is generated
- *     answer      the item is right if its completion begins with this (ignoring white space before it and case)
+ *     answer      the item is right if its completion begins with this (ignoring white space before it and case), or
+ *                 with one of these, if it is a list
  *     after       the answer begins after the first occurrence of this text in the completion: the text before it is
  *                 reasoning, and only the answer's own tokens are explained
  *     token       completion tokens to explain, as for --token of explain; else those of a right answer, else all
@@ -29,10 +30,12 @@ typedef struct eval_part {
 } eval_part;
 
 typedef struct eval_item {
-    char *id;                                                 /* owned */
-    char sha256[65];                                          /* of the item, independent of how its line is written */
-    json_t *json;                                             /* owned; the texts below are in it */
-    const char *prompt, *completion, *answer, *token, *after; /* all except the prompt may be NULL */
+    char *id;                                        /* owned */
+    char sha256[65];                                 /* of the item, independent of how its line is written */
+    json_t *json;                                    /* owned; the texts below are in it */
+    const char *prompt, *completion, *token, *after; /* all except the prompt may be NULL */
+    const char **answers;                            /* [n_answers] owned, the texts are in `json`; any of them */
+    size_t n_answers;                                /* 0: whether the item is right is unknown */
     size_t prompt_bytes, completion_bytes;
     hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */
     size_t n_evidence;

@@ -63,12 +63,21 @@ static bool fold(char *out, const char *text, size_t n) {
     return U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING;
 }
 
-static bool answers(const char *completion, size_t n, const char *answer) {
-    char given[MAX_ANSWER], wanted[MAX_ANSWER];
-    if (!fold(given, completion, n) || !fold(wanted, answer, strlen(answer))) return false;
+static bool begins_with(const char *given, const char *answer) {
+    char wanted[MAX_ANSWER];
+    if (!fold(wanted, answer, strlen(answer))) return false;
     size_t length = strlen(wanted);
     while (length && wanted[length - 1] == ' ') length--;
     return strncmp(given, wanted, length) == 0;
+}
+
+/* Whether a completion gives one of the item's answers. */
+static bool answers(const char *completion, size_t n, const eval_item *item) {
+    char given[MAX_ANSWER];
+    bool found = false;
+    if (!fold(given, completion, n)) return false;
+    for (size_t i = 0; i < item->n_answers && !found; i++) found = begins_with(given, item->answers[i]);
+    return found;
 }
 
 /* Position of the answer's text: white space before it belongs to its first token. */
@@ -89,7 +98,7 @@ static void select_answer(work *w, const char *completion, size_t n_bytes, size_
     w->begin = i;
     for (; i < n && w->right == 1; i++) {
         size_t end = hw_run_token(w->run, m + i).end;
-        if (!answers(completion + begin, end > begin ? end - begin : 0, w->item->answer)) continue;
+        if (!answers(completion + begin, end > begin ? end - begin : 0, w->item)) continue;
         w->end = i + 1;
         return;
     }
@@ -99,7 +108,7 @@ static hw_err judge_answer(work *w, hw_error *err) {
     size_t n;
     const char *completion = hw_run_completion(w->run, &n);
     size_t begin = answer_begin(w, completion, n);
-    w->right = w->item->answer ? answers(completion + begin, n - begin, w->item->answer) : -1;
+    w->right = w->item->n_answers ? answers(completion + begin, n - begin, w->item) : -1;
     w->begin = 0;
     w->end = hw_run_n_completion(w->run);
     if (w->item->token) return hw_run_select(&w->begin, &w->end, w->run, w->item->token, err);
@@ -228,9 +237,9 @@ static hw_err check(work *w, hw_error *err) {
 
 /* Whether a completion that was generated again gives the item's answer. */
 static bool still_answers(const work *w, const rewritten *r) {
-    if (!w->item->answer) return r->stands;
+    if (!w->item->n_answers) return r->stands;
     size_t begin = answer_begin(w, r->text, r->n_bytes);
-    return answers(r->text + begin, r->n_bytes - begin, w->item->answer);
+    return answers(r->text + begin, r->n_bytes - begin, w->item);
 }
 
 /* Only items that are answered right: a wrong answer has nothing to lose. */
