@@ -6,7 +6,7 @@ export JOBS
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build install test-packages format asan tsan clean distclean setup-build setup-tests
+.PHONY: help demo test test-packages setup build install wheel format asan tsan clean distclean setup-build setup-tests setup-packages
 # Two targets of this file at once would only contend for the same folders; ninja and ctest get JOBS.
 .NOTPARALLEL:
 
@@ -42,16 +42,21 @@ install: build ## into PREFIX (/usr/local), below DESTDIR if that is set
 	@cmake --install build/release --prefix "$(PREFIX)" --strip >/dev/null
 	@printf 'headwater: installed into %s%s\n' "$(DESTDIR)" "$(PREFIX)"
 
+wheel: setup-build setup-packages ## the Python package for Linux, in build/dist
+	@build/python-extras/bin/python scripts/make_wheel.py
+
 format: ## rewrite C and C++ sources as .clang-format says
 	@scripts/setup-python.sh
 	@build/venv/bin/python tests/lint/check_format.py . --fix
 
-test-packages: ## shells, Debian packages, arm64, image: slow, as root, with packages that it installs
+test-packages: ## shells, Debian packages, arm64, image, wheel: slow, as root, with packages that it installs
 	@$(MAKE) --no-print-directory build
 	@scripts/setup-debian.sh packages
 	@scripts/setup-python.sh
 	@scripts/setup-models.sh demo
 	@scripts/test-packages.sh
+	@$(MAKE) --no-print-directory wheel
+	@build/python-extras/bin/python -m pytest -q -p no:cacheprovider tests/python_packages
 
 asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan
@@ -70,6 +75,9 @@ setup-build:
 	@scripts/setup-engine.sh
 	@scripts/setup-stopwords.sh
 	@scripts/setup-web.sh
+
+setup-packages:
+	@scripts/setup-packages.sh
 
 setup-tests: setup-build
 	@scripts/setup-debian.sh tests

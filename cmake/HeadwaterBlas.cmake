@@ -4,7 +4,7 @@
 #
 # It is not linked but opened at the first product (src/math/blas.c): its start-up takes memory for buffers and never returns
 # where there is none. HEADWATER_BLAS_FILE is the library by its path, HEADWATER_BLAS_SONAME by the name that the loader
-# searches for where that path does not exist.
+# searches for where that path does not exist. A copy beside libheadwater goes before both (HeadwaterWheel.cmake).
 set(HEADWATER_OPENBLAS_OPENMP "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp" CACHE PATH
     "Where OpenBLAS's OpenMP build lies; without it the system's OpenBLAS is taken")
 if(EXISTS "${HEADWATER_OPENBLAS_OPENMP}/pkgconfig/openblas.pc")

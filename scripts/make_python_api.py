@@ -1,4 +1,4 @@
-"""Makes python/headwater/_api.py, the ctypes declarations of the C library, from include/headwater.h.
+"""Makes python/headwater/c_api.py, the ctypes declarations of the C library, from include/headwater.h.
 
     build/venv/bin/python scripts/make_python_api.py           # writes the file
     build/venv/bin/python scripts/make_python_api.py --check   # exit status 1 if it is not up to date
@@ -20,7 +20,7 @@ from pycparser import c_ast, c_parser
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADER = ROOT / "include" / "headwater.h"
-TARGET = ROOT / "python" / "headwater" / "_api.py"
+TARGET = ROOT / "python" / "headwater" / "c_api.py"
 
 STANDARD = {
     "stdbool.h": "typedef _Bool bool;",

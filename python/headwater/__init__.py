@@ -13,7 +13,7 @@ docs/guide/python.md is the guide. Numbers and methods are those of the C librar
 
 from __future__ import annotations
 
-from ._api import HW_VERSION as __version__
+from .c_api import HW_VERSION as __version__
 from .attribution import Attribution, Diagnostics, View
 from .citations import Citation, Citations, CitedDocument, Part, cite
 from .errors import (

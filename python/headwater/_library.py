@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import _api
+from . import c_api
 from .errors import BY_CODE, HeadwaterError
 
 HERE = pathlib.Path(__file__).parent
@@ -42,12 +42,12 @@ class _Library:
         self._opened: ctypes.CDLL | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _api.FUNCTIONS:
+        if name not in c_api.FUNCTIONS:
             raise AttributeError(name)
         if self._opened is None:
             self._opened = _open(_find())
         function = getattr(self._opened, name)
-        function.restype, function.argtypes = _api.FUNCTIONS[name]
+        function.restype, function.argtypes = c_api.FUNCTIONS[name]
         setattr(self, name, function)
         return function
 
@@ -56,8 +56,8 @@ def _open(path: str) -> ctypes.CDLL:
     opened = ctypes.CDLL(path)
     opened.hw_version.restype = ctypes.c_char_p
     version = str(opened.hw_version().decode())
-    if version.split(".")[0] != str(_api.HW_VERSION_MAJOR) or _numbers(version) < _numbers(_api.HW_VERSION):
-        raise ImportError(f"{path} is version {version}, this package is for {_api.HW_VERSION} and later 1.x")
+    if version.split(".")[0] != str(c_api.HW_VERSION_MAJOR) or _numbers(version) < _numbers(c_api.HW_VERSION):
+        raise ImportError(f"{path} is version {version}, this package is for {c_api.HW_VERSION} and later 1.x")
     opened.hw_log_set(None, None)  # errors have the engine's reason; nothing is printed
     return opened
 
@@ -71,9 +71,9 @@ lib: Any = _Library()
 
 def check(function: Callable[..., int], *arguments: Any) -> None:
     """Calls a function that can fail; its last parameter, the hw_error, is added here."""
-    error = _api.hw_error()
+    error = c_api.hw_error()
     code = function(*arguments, ctypes.byref(error))
-    if code != _api.HW_OK:
+    if code != c_api.HW_OK:
         raise BY_CODE.get(code, HeadwaterError)(error.msg.decode("utf-8", "replace"))
 
 
@@ -104,7 +104,7 @@ def new(function: Callable[..., int], free: Callable[[int], Any], *arguments: An
 
 def params(name: str, **fields: Any) -> Any:
     """A params struct with the library's defaults and these fields: params("hw_view_params", hide=b"first")."""
-    made = getattr(_api, name)()
+    made = getattr(c_api, name)()
     getattr(lib, f"{name}_init")(ctypes.byref(made), ctypes.sizeof(made))
     for field, value in fields.items():
         setattr(made, field, value)
@@ -142,6 +142,16 @@ def take_json(function: Callable[..., int], *arguments: Any) -> bytes:
         lib.hw_free(out.value)
 
 
+def take_bytes(function: Callable[..., int], *arguments: Any) -> bytes:
+    """Calls a function that returns bytes and their number, which are copied and freed."""
+    out, n = ctypes.c_void_p(), ctypes.c_size_t()
+    check(function, ctypes.byref(out), ctypes.byref(n), *arguments)
+    try:
+        return bytes_at(out.value, n.value)
+    finally:
+        lib.hw_free(out.value)
+
+
 def array(address: int | None, shape: tuple[int, ...], kind: str, owner: object) -> Any:
     """A read-only NumPy view of the library's numbers, without a copy; it keeps `owner` alive."""
     import numpy
@@ -151,9 +161,9 @@ def array(address: int | None, shape: tuple[int, ...], kind: str, owner: object)
         n *= size
     if not address or n == 0:
         return numpy.zeros(shape, kind)
-    block = (ctypes.c_char * (n * numpy.dtype(kind).itemsize)).from_address(address)
+    block: Any = (ctypes.c_char * (n * numpy.dtype(kind).itemsize)).from_address(address)
     block.owner = owner  # the view refers to the block, the block to the owner
-    view = numpy.frombuffer(block, kind).reshape(shape)
+    view: Any = numpy.frombuffer(block, kind).reshape(shape)
     view.flags.writeable = False
     return view
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _api
+from . import c_api
 from ._library import Owner, array, check, copy, lib, new, params, structs, text
 from .run import Run, Token
 
@@ -93,6 +93,11 @@ class Attribution:
         return [self._group_label(p, i) for i in range(p.n_groups)]
 
     @property
+    def is_grouped(self) -> bool:
+        """Whether columns are segments and not tokens."""
+        return bool(self._params().groups)
+
+    @property
     def settings(self) -> dict[str, str]:
         """Settings used, by name."""
         out = ctypes.create_string_buffer(256)
@@ -119,14 +124,14 @@ class Attribution:
         """[n] where each token's logit came from, in nats: fields prompt, completion, bias, mlp, embedding, logit. None
         for methods other than `logit`."""
         rows = lib.hw_attribution_balance(self.address)
-        return structs(rows, _api.hw_balance, self.shape[0], self._memory) if rows else None
+        return structs(rows, c_api.hw_balance, self.shape[0], self._memory) if rows else None
 
     @property
     def through(self) -> NDArray[Any] | None:
         """[n] shares of prompt and model after following the completion's own tokens: fields prompt, model,
         prompt_direct, model_direct, raised. None if they were not followed."""
         rows = lib.hw_attribution_through_rows(self.address)
-        return structs(rows, _api.hw_through, self.shape[0], self._memory) if rows else None
+        return structs(rows, c_api.hw_through, self.shape[0], self._memory) if rows else None
 
     def followed(self) -> Attribution:
         """Follows a result with columns="all" back through the completion to the prompt."""
@@ -192,13 +197,13 @@ class Attribution:
         return (self._owner, self._keeps)
 
     def _params(self) -> Any:
-        return copy(lib.hw_attribution_params_copy, _api.hw_method_params, self.address)
+        return copy(lib.hw_attribution_params_copy, c_api.hw_method_params, self.address)
 
     def _group_label(self, p: Any, i: int) -> str:
         name = text(p.group_names[i]) if p.group_names else ""
         if name:
             return name
-        n = lib.hw_run_n_tokens(self.run.address) if p.columns == _api.HW_COLUMNS_ALL else self.run.n_prompt
+        n = lib.hw_run_n_tokens(self.run.address) if p.columns == c_api.HW_COLUMNS_ALL else self.run.n_prompt
         return self.run.group_text(p.groups, n, i)
 
     def _select_layers(self, select: str) -> tuple[int, int]:

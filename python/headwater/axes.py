@@ -24,7 +24,8 @@ def draw(a: Attribution, kind: str, ax: matplotlib.axes.Axes, options: Mapping[s
     shown = [i for i, hidden in enumerate(view.hidden) if not hidden]
     labels = [f"{i}: {label.strip()}" for i, label in enumerate(a.columns)]
     kinds[kind](a, view, shown, ax)
-    ax.set_xticks(range(len(shown)), [labels[i] for i in shown], rotation=90)
+    ticks: Any = ax  # Matplotlib's own types are partly unknown
+    ticks.set_xticks(range(len(shown)), [labels[i] for i in shown], rotation=90)
     return ax
 
 
@@ -63,7 +64,8 @@ def overlay(
     patches = scores[len(scores) - side * side :].reshape(side, side)
     pixels = numpy.asarray(image)
     height, width = pixels.shape[:2]
-    ax.imshow(pixels)
-    ax.imshow(patches, extent=(0, width, height, 0), alpha=0.55, cmap="viridis", interpolation="bilinear")
-    ax.set_axis_off()
+    canvas: Any = ax
+    canvas.imshow(pixels)
+    canvas.imshow(patches, extent=(0, width, height, 0), alpha=0.55, cmap="viridis", interpolation="bilinear")
+    canvas.set_axis_off()
     return ax

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import _api
+from . import c_api
 from ._library import Owner, copy, lib, new, params, text
 from .attribution import Attribution
 from .errors import ArgumentError
 from .run import Segment, segments
-from .tables import Value
 
 if TYPE_CHECKING:
     from .model import Document, Job, Model, Progress
@@ -151,7 +150,7 @@ def cite(
     confirm: int = 0,
     n: int = 128,
     progress: Progress | None = None,
-    **options: Value | None,
+    **options: Any,
 ) -> Citations:
     """Answers a question from documents (texts, or {"name", "text"}), and cites the documents that each part of the
     answer is based on.
@@ -190,16 +189,16 @@ class _Cited:
         count = ctypes.c_size_t()
         messages = lib.hw_run_messages(self.run.address, ctypes.byref(count))
         at = messages[count.value - 1].begin if count.value else 0
-        spans = (_api.hw_span * len(pieces))()
+        spans = (c_api.hw_span * len(pieces))()
         for i, (name, body) in enumerate(pieces):
             n = len(body.encode("utf-8", "surrogateescape"))
-            spans[i] = _api.hw_span(name.encode(), at, at + n)
+            spans[i] = c_api.hw_span(name.encode(), at, at + n)
             at += n + len("\n\n")
         return new(
             lib.hw_segments_from_spans,
             lib.hw_segments_free,
             self.run.address,
-            _api.HW_SIDE_PROMPT,
+            c_api.HW_SIDE_PROMPT,
             spans,
             len(pieces),
         )
@@ -219,7 +218,7 @@ class _Cited:
         p.n_groups = lib.hw_segments_count(self.passages.address)
         made = new(lib.hw_explain, lib.hw_attribution_free, self.trace.address, method.encode(), ctypes.byref(p))
         attribution = Attribution(made, keeps=self.passages)
-        side = _api.HW_SIDE_COMPLETION
+        side = c_api.HW_SIDE_COMPLETION
         answer = new(lib.hw_segments_new, lib.hw_segments_free, self.run.address, side, answer_by.encode())
         rules = params("hw_citation_params", min_peak=min_peak)
         citation = new(
@@ -235,7 +234,7 @@ class _Cited:
 
     def _confirm(self, job: Job, citation: Owner, answer: Owner, n: int) -> Owner:
         p = params("hw_confirm_params", n_passages=n, **job.fields(None))
-        cited = _api.hw_cited(citation.address, self.passages.address, answer.address)
+        cited = c_api.hw_cited(citation.address, self.passages.address, answer.address)
         confirmed = new(
             lib.hw_confirmation_new,
             lib.hw_confirmation_free,
@@ -269,7 +268,7 @@ def _read(
 
 
 def _link(c: int, part: int, passage: int) -> Any:
-    return copy(lib.hw_citation_link_copy, _api.hw_citation_link, c, part, passage)
+    return copy(lib.hw_citation_link_copy, c_api.hw_citation_link, c, part, passage)
 
 
 def _document(c: int, whole: int, i: int, s: Segment, marked: list[int], confirmed: Owner | None) -> CitedDocument:
@@ -289,7 +288,7 @@ def _part(c: int, i: int, s: Segment, sources: list[Segment], marked: list[int])
         for at, k in enumerate(marked)
         if links[k].marked
     ]
-    rest = copy(lib.hw_citation_elsewhere_copy, _api.hw_citation_elsewhere, c, i)
+    rest = copy(lib.hw_citation_elsewhere_copy, c_api.hw_citation_elsewhere, c, i)
     shares = [link.share for link in links]
     return Part(s.text, s.begin, s.end, cited, shares, rest.rest, rest.answer, rest.model)
 

@@ -10,7 +10,7 @@ HW_ERR_IO
 
 from __future__ import annotations
 
-from . import _api
+from . import c_api
 
 
 class HeadwaterError(Exception):
@@ -63,12 +63,12 @@ class CancelledError(HeadwaterError):
 
 
 BY_CODE: dict[int, type[HeadwaterError]] = {
-    _api.HW_ERR_ARGUMENT: ArgumentError,
-    _api.HW_ERR_IO: FileError,
-    _api.HW_ERR_FORMAT: FormatError,
-    _api.HW_ERR_MEMORY: OutOfMemoryError,
-    _api.HW_ERR_UNSUPPORTED: UnsupportedError,
-    _api.HW_ERR_ENGINE: EngineError,
-    _api.HW_ERR_CANCELLED: CancelledError,
+    c_api.HW_ERR_ARGUMENT: ArgumentError,
+    c_api.HW_ERR_IO: FileError,
+    c_api.HW_ERR_FORMAT: FormatError,
+    c_api.HW_ERR_MEMORY: OutOfMemoryError,
+    c_api.HW_ERR_UNSUPPORTED: UnsupportedError,
+    c_api.HW_ERR_ENGINE: EngineError,
+    c_api.HW_ERR_CANCELLED: CancelledError,
 }
 """The class of each code; tests/python/test_api.py compares its keys with the header."""

@@ -10,10 +10,9 @@ The note's procedure is `methods="rollout", row="own"` on a decoder.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,10 +59,7 @@ def from_attentions(
         metadata["tokens"] = json.dumps(list(tokens))
     if n_prompt is not None:
         metadata |= {"m": str(n_prompt), "causal": "true" if causal else "false"}
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "attention.safetensors")
-        _write(path, layers, metadata)
-        trace = import_attention(os.fsencode(path), _fuse(fuse))
+    trace = import_attention(_pack(layers, metadata), _fuse(fuse))
     return explain_trace(trace, methods, by=by, settings=settings)
 
 
@@ -95,7 +91,7 @@ def _layer(one: Any, i: int) -> tuple[str, tuple[int, ...], bytes]:
     return dtype, values.shape, values.tobytes()
 
 
-def _write(path: str, layers: list[tuple[str, tuple[int, ...], bytes]], metadata: Mapping[str, str]) -> None:
+def _pack(layers: list[tuple[str, tuple[int, ...], bytes]], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file with the layers as one tensor."""
     dtype, shape, _ = layers[0]
     for i, (other, size, _) in enumerate(layers):
@@ -105,10 +101,7 @@ def _write(path: str, layers: list[tuple[str, tuple[int, ...], bytes]], metadata
     tensor = {"dtype": dtype, "shape": [len(layers), *shape], "data_offsets": [0, n]}
     header = json.dumps({"__metadata__": metadata, "attention": tensor}).encode()
     header += b" " * (-len(header) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for _, _, data in layers:
-            file.write(data)
+    return b"".join([struct.pack("<Q", len(header)), header, *(data for _, _, data in layers)])
 
 
 # ------------------------------------------------------------------ Hugging Face
@@ -137,10 +130,10 @@ def from_transformers(
     `generate`: further arguments of `model.generate()`. The model's attention implementation is set to "eager" while
     attention is computed, because others do not return it.
     """
-    import torch
-
+    torch = _torch()
     config = model.config
-    arguments = {"methods": methods, "by": by, "name": str(getattr(config, "name_or_path", "")), **settings}
+    arguments: dict[str, Any] = {"methods": methods, "by": by, "name": str(getattr(config, "name_or_path", ""))}
+    arguments |= settings
     model.eval()
     with torch.no_grad(), _Eager(model):
         if getattr(config, "is_encoder_decoder", False):
@@ -154,6 +147,10 @@ def from_transformers(
     if any(one is None for one in attentions) or not len(attentions):
         raise UnsupportedError(f"{type(model).__name__} returned no attention weights")
     return from_attentions(attentions, tokens, **rest, **arguments)
+
+
+def _torch() -> Any:
+    return importlib.import_module("torch")
 
 
 class _Eager:
@@ -178,8 +175,7 @@ Found = tuple[Any, list[str], dict[str, Any]]
 
 
 def _decoder(model: Any, tokenizer: Any, text: str, completion: str | None, n: int, how: Mapping[str, Any]) -> Found:
-    import torch
-
+    torch = _torch()
     prompt = tokenizer(text, return_tensors="pt").input_ids.to(model.device)
     if completion is None:
         ids = model.generate(prompt, max_new_tokens=n, **{"do_sample": False, **how})[:1]
@@ -212,8 +208,7 @@ def _image(model: Any, processor: Any, image: Any) -> Found:
 def _encoder_decoder(
     model: Any, tokenizer: Any, text: str, completion: str | None, n: int, how: Mapping[str, Any]
 ) -> Found:
-    import torch
-
+    torch = _torch()
     source = tokenizer(text, return_tensors="pt").input_ids.to(model.device)
     if completion is None:
         target = model.generate(source, max_new_tokens=n, **{"do_sample": False, "num_beams": 1, **how})[:1]

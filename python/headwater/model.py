@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _api, program
-from ._library import Owner, check, lib, new, params, text
+from . import c_api, program
+from ._library import Owner, lib, new, params, text
 from .attribution import Attribution
 from .errors import ArgumentError, HeadwaterError
 from .result import Explainer, Methods, Result, method_list
@@ -33,10 +33,10 @@ Progress = Callable[[str, int, int], object]
 
 STAGES = ("load", "prefill", "decode", "explain")
 KEEPS = {
-    "results": _api.HW_KEEP_RESULTS,
-    "methods": _api.HW_KEEP_METHODS,
-    "rows": _api.HW_KEEP_ROWS,
-    "all": _api.HW_KEEP_ALL,
+    "results": c_api.HW_KEEP_RESULTS,
+    "methods": c_api.HW_KEEP_METHODS,
+    "rows": c_api.HW_KEEP_ROWS,
+    "all": c_api.HW_KEEP_ALL,
 }
 DEFAULT_METHODS = ("logit", "rollout")
 
@@ -54,7 +54,7 @@ class Job:
         self.flag = ctypes.c_ubyte(0)  # ends the completion
         self.halted = ctypes.c_ubyte(0)  # ends the explanation too
         self.failure: BaseException | None = None
-        self.stop = ctypes.cast(lib.hw_stop_by_flag, _api.hw_stop_fn)
+        self.stop = ctypes.cast(lib.hw_stop_by_flag, c_api.hw_stop_fn)
         self._callbacks: list[Any] = []
 
     def cancel(self) -> None:
@@ -71,9 +71,11 @@ class Job:
         made: dict[str, Any] = {"stop": self.stop, "ctx": ctypes.addressof(flag)}
         if progress is not None:
             report = progress
-            made["progress"] = self.callback(
-                _api.hw_progress_fn, lambda _ctx, stage, done, total: report(STAGES[stage], done, total)
-            )
+
+            def show(_ctx: int, stage: int, done: int, total: int) -> None:
+                report(STAGES[stage], done, total)
+
+            made["progress"] = self.callback(c_api.hw_progress_fn, show)
         return made
 
     def callback(self, kind: Any, function: Callable[..., object]) -> Any:
@@ -188,6 +190,10 @@ class Model:
         info = lib.hw_model_describe(self.address)
         rows = [lib.hw_method_at(i) for i in range(lib.hw_method_count())]
         return {text(row.contents.name): text(lib.hw_method_problem(row, info)) for row in rows}
+
+    def methods(self, wanted: Methods | None = None) -> list[str]:
+        """Names of the methods that `explain` uses: those wanted, else the default ones that the model supports."""
+        return [name for name, _ in self._choose(wanted)]
 
     def explain(
         self,
@@ -322,8 +328,8 @@ class Model:
         callbacks: dict[str, Any] = {}
         if interval is not None:
             p.on_token = job.callback(type(p.on_token), events.take_token)
-            kind = type(params("hw_explainer_params").on_rows)
-            callbacks = {"on_rows": job.callback(kind, events.take_rows), "interval": interval}
+            on_rows: Any = params("hw_explainer_params").on_rows
+            callbacks = {"on_rows": job.callback(type(on_rows), events.take_rows), "interval": interval}
         explainer = Explainer(KEEPS[keep], **callbacks)
         only_run = {name for name in options if not lib.hw_setting_find(name.encode()) and _is_option(name)}
         settings = {name: value for name, value in options.items() if name not in only_run}
@@ -360,7 +366,7 @@ def _borrow(value: str | bytes, kept: list[Any]) -> tuple[int | None, int]:
 
 
 def _messages(messages: Sequence[Mapping[str, str]], kept: list[Any]) -> tuple[Any, int]:
-    block = (_api.hw_message * max(len(messages), 1))()
+    block = (c_api.hw_message * max(len(messages), 1))()
     for i, message in enumerate(messages):
         if set(message) != {"role", "content"}:
             raise ArgumentError(f'message {i} must have "role" and "content" and no other key: {sorted(message)}')

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import html
+import json
 import os
 import pathlib
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from . import _api, program
-from ._library import Owner, addresses, check, lib, new, params, take_json
+from . import c_api, program
+from ._library import Owner, addresses, check, lib, new, params, take_bytes, take_json
 from .attribution import Attribution, by_method
-from .errors import ArgumentError, UnsupportedError
+from .errors import ArgumentError, FormatError, UnsupportedError
 from .run import Run, Segment, Token
 from .tables import Value, apply
 
@@ -25,12 +27,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Path = str | os.PathLike[str]
+DRAWN = ("html", "png", "svg", "pdf")
+"""Formats that the program writes."""
 Methods = str | Sequence[str] | Mapping[str, Mapping[str, Value]]
 """Method names; or a mapping of names to their own settings."""
 
 
-class Result(Mapping[str, Attribution]):
-    """Attributions of one run, by method.
+FRAME = """\
+<iframe id="{name}" title="Headwater report" sandbox="allow-scripts allow-downloads" allow="clipboard-write *" \
+style="width: 100%; height: 480px; border: 0" srcdoc="{page}"></iframe>
+<script>(() => {{
+  const frame = document.getElementById("{name}")
+  addEventListener("message", ({{ source, data }}) => {{
+    if (source === frame.contentWindow && data?.type === "headwater:size")
+      frame.style.height = `${{Math.min(data.height, 640)}}px`
+  }})
+  frame.contentWindow.postMessage({{ type: "headwater:hello" }}, "*")
+}})()</script>"""
+"""A report in a page: docs/guide/embedding.md."""
+
+
+class Result:
+    """Attributions of one run, by method: a mapping, but for `values`.
 
     `result["logit"].values` is M [n, m, L] of method logit; `result.values` that of the first method.
     """
@@ -50,6 +68,16 @@ class Result(Mapping[str, Attribution]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(by_method(self.attributions))
+
+    def __contains__(self, method: object) -> bool:
+        return method in by_method(self.attributions)
+
+    def keys(self) -> list[str]:
+        """Names of the methods."""
+        return list(self)
+
+    def items(self) -> list[tuple[str, Attribution]]:
+        return list(by_method(self.attributions).items())
 
     def __len__(self) -> int:
         return len(by_method(self.attributions))
@@ -128,12 +156,30 @@ class Result(Mapping[str, Attribution]):
         """Saves by the extension: .json, .safetensors, .csv or .npy as `headwater.read` and other programs read them;
         .html a report; .png, .svg and .pdf a figure. A format that holds one method gives a file for each,
         NAME.METHOD.EXT. `full`: .json has the whole M, not only means."""
-        extension = pathlib.Path(path).suffix.lower()
-        if extension in (".html", ".png", ".svg", ".pdf"):
+        if pathlib.Path(path).suffix.lower().lstrip(".") in DRAWN:
             self._draw(os.fspath(path), [])
             return
         owners = [a._owner for a in self.attributions]  # pyright: ignore[reportPrivateUsage]
         check(lib.hw_result_save, addresses(owners), len(owners), os.fsencode(path), full)
+
+    def to_bytes(self, format: str = "json") -> bytes:  # noqa: A002 the usual name
+        """The bytes of such a file: "json", "safetensors", "csv" or "npy"; "html" a report, "png", "svg" or "pdf" a
+        figure. `headwater.read` reads the first two."""
+        if format in DRAWN:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / f"drawn.{format}"
+                self._draw(str(path), [])
+                return path.read_bytes()
+        owners = [a._owner for a in self.attributions]  # pyright: ignore[reportPrivateUsage]
+        return take_bytes(lib.hw_result_to_bytes, addresses(owners), len(owners), format.encode())
+
+    def trace_to_bytes(self) -> bytes:
+        """The bytes of what `save_trace` saves."""
+        return take_bytes(lib.hw_trace_to_bytes, self._need_trace().address, None)
+
+    def drop_trace(self) -> None:
+        """Frees the trace, if it was kept: the result stays, and cannot be explained again."""
+        self._trace = None
 
     def save_trace(self, path: Path) -> None:
         """Saves all that explanations need, for `headwater.read` without the model. Requires keep="rows" or "all"."""
@@ -146,16 +192,12 @@ class Result(Mapping[str, Attribution]):
 
     def report(self) -> str:
         """One HTML page with this result, which needs no server and no network."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "report.html"
-            self._draw(str(path), [])
-            return path.read_text(encoding="utf-8")
+        return self.to_bytes("html").decode("utf-8")
 
     def _repr_html_(self) -> str:
-        """The report in a frame of its own, for notebooks."""
+        """The report in a frame of its own, for notebooks: as high as the report, at most 640 pixels."""
         page = html.escape(self.report(), quote=True)
-        style = "width: 100%; height: 640px; border: 1px solid #8884; border-radius: 6px"
-        return f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-popups" style="{style}"></iframe>'
+        return FRAME.format(name=f"headwater-{secrets.token_hex(8)}", page=page)
 
     @overload
     def plot(self, kind: str = ..., *, ax: matplotlib.axes.Axes, **options: Any) -> matplotlib.axes.Axes: ...
@@ -285,32 +327,62 @@ class Explainer:
 
 def explain_trace(trace: Owner, methods: Methods, *, by: str | None, settings: Mapping[str, Value | None]) -> Result:
     """Explains a trace without a model."""
-    explainer = Explainer(_api.HW_KEEP_ROWS)
+    explainer = Explainer(c_api.HW_KEEP_ROWS)
     for name, own in method_list(methods):
         explainer.add(name, {}, {**settings, **own})
     explainer.split(by, None)
     return explainer.finish(trace, keep_trace=True)
 
 
-def read(path: Path, methods: Methods = ("rollout",), *, by: str | None = None, **settings: Value | None) -> Result:
+def read(
+    source: Path | bytes, methods: Methods = ("rollout",), *, by: str | None = None, **settings: Value | None
+) -> Result:
     """Reads a result (.json, .safetensors), or explains a trace or exported attention by `methods`.
 
-    `by` and settings are for traces and attention; results are as they were saved.
+    `source`: a path, or the bytes of such a file. `by` and settings are for traces and attention; results are as they
+    were saved.
     """
-    name, kind = os.fsencode(path), ctypes.c_int()
-    check(lib.hw_file_probe, ctypes.byref(kind), name)
-    if kind.value == _api.HW_FILE_TRACE:
-        return explain_trace(new(lib.hw_trace_open, lib.hw_trace_free, name), methods, by=by, settings=settings)
-    if kind.value == _api.HW_FILE_ATTENTION:
-        return explain_trace(import_attention(name), methods, by=by, settings=settings)
+    kind, data = _probe(source)
+    if kind in (c_api.HW_FILE_TRACE, c_api.HW_FILE_ATTENTION):
+        trace = open_trace(data) if kind == c_api.HW_FILE_TRACE else import_attention(data)
+        return explain_trace(trace, methods, by=by, settings=settings)
     if by is not None or settings:
         raise ArgumentError("by and settings do not apply to a saved result: read a trace, or explain again")
-    saved = new(lib.hw_result_open, lib.hw_result_free, name)
+    if isinstance(source, bytes):
+        saved = new(lib.hw_result_open_bytes, lib.hw_result_free, source, len(source))
+    else:
+        saved = new(lib.hw_result_open, lib.hw_result_free, os.fsencode(source))
     rows = [lib.hw_result_at(saved.address, i) for i in range(lib.hw_result_count(saved.address))]
     made = [Attribution(Owner(row, lambda _: None), keeps=saved) for row in rows]
     return Result(made, made[0].run)
 
 
-def import_attention(path: bytes, fuse: int = _api.HW_FUSE_MEAN) -> Owner:
-    """Opens a file of exported attention as a trace."""
-    return new(lib.hw_trace_import, lib.hw_trace_free, path, fuse)
+def _probe(source: Path | bytes) -> tuple[int, Path | bytes]:
+    """The kind of a file or of bytes, HW_FILE_X."""
+    kind = ctypes.c_int()
+    if not isinstance(source, bytes):
+        check(lib.hw_file_probe, ctypes.byref(kind), os.fsencode(source))
+        return kind.value, source
+    formats = {"headwater-trace": c_api.HW_FILE_TRACE, "headwater-attribution": c_api.HW_FILE_RESULT}
+    if source[:1].isspace() or source[:1] == b"{":
+        return c_api.HW_FILE_RESULT, source
+    try:
+        n = int.from_bytes(source[:8], "little")
+        header: Mapping[str, Mapping[str, str]] = json.loads(source[8 : 8 + n])
+        return formats.get(header.get("__metadata__", {}).get("format", ""), c_api.HW_FILE_ATTENTION), source
+    except (ValueError, AttributeError):
+        raise FormatError(f"these {len(source)} bytes are neither a result, a trace nor exported attention") from None
+
+
+def open_trace(source: Path | bytes) -> Owner:
+    """Opens a saved trace: a path or its bytes."""
+    if isinstance(source, bytes):
+        return new(lib.hw_trace_open_bytes, lib.hw_trace_free, source, len(source))
+    return new(lib.hw_trace_open, lib.hw_trace_free, os.fsencode(source))
+
+
+def import_attention(source: Path | bytes, fuse: int = c_api.HW_FUSE_MEAN) -> Owner:
+    """Opens exported attention as a trace: a path or its bytes."""
+    if isinstance(source, bytes):
+        return new(lib.hw_trace_import_bytes, lib.hw_trace_free, source, len(source), fuse)
+    return new(lib.hw_trace_import, lib.hw_trace_free, os.fsencode(source), fuse)

@@ -6,7 +6,7 @@ import ctypes
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _api
+from . import c_api
 from ._library import bytes_at, check, copy, lib, text
 
 
@@ -116,7 +116,7 @@ def token_text(run: int, i: int) -> str:
 
 def token(run: int, i: int) -> Token:
     """A copy of token i."""
-    t = copy(lib.hw_run_token_copy, _api.hw_token, run, i)
+    t = copy(lib.hw_run_token_copy, c_api.hw_token, run, i)
     others = tuple(_alternative(t.alternatives[k]) for k in range(t.n_alternatives))
     role = text(lib.hw_role_name(t.role))
     return Token(i, token_text(run, i), bytes_at(t.bytes, t.n_bytes), t.id, role, t.begin, t.end, t.logprob, others)
@@ -218,7 +218,7 @@ class Run:
 def segments(address: int, of: bytes) -> list[Segment]:
     made: list[Segment] = []
     for i in range(lib.hw_segments_count(address)):
-        span: _api.hw_span = lib.hw_segments_at(address, i).contents
+        span: c_api.hw_span = lib.hw_segments_at(address, i).contents
         made.append(
             Segment(text(span.name), of[span.begin : span.end].decode("utf-8", "replace"), span.begin, span.end)
         )

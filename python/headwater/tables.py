@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import _api
+from . import c_api
 from ._library import check, lib, text
 from .errors import ArgumentError
 
@@ -51,8 +51,11 @@ def methods() -> dict[str, Method]:
     """Every method by name."""
     rows = [lib.hw_method_at(i).contents for i in range(lib.hw_method_count())]
     fields = ("name", "summary", "needs", "cost", "reference", "limitations")
-    made = [Method(*(text(getattr(row, f)) for f in fields), bool(row.traits & _api.HW_GIVES_SHARES)) for row in rows]
-    return {method.name: method for method in made}
+    made: dict[str, Method] = {}
+    for row in rows:
+        texts = {field: text(getattr(row, field)) for field in fields}
+        made[texts["name"]] = Method(**texts, gives_shares=bool(row.traits & c_api.HW_GIVES_SHARES))
+    return made
 
 
 def settings() -> dict[str, Setting]:

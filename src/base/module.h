@@ -15,4 +15,7 @@ typedef struct hw__module {
 } hw__module;
 hw_err hw__module_open(void **out, const hw__module *module, void *beside, hw_error *err);
 
+/* Opens a library that lies in these places, with dlopen()'s flags `how`; NULL if none can be opened. */
+void *hw__open_beside(const char *file, void *beside, int how);
+
 #endif

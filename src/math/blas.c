@@ -8,6 +8,7 @@
 #include "math/blas.h"
 
 #include "base/error.h"
+#include "base/module.h"
 #include "base/parallel_for.h"
 
 #include <cblas.h>
@@ -124,7 +125,8 @@ static hw_err open_library(hw_error *err) {
             "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
             "raise the limit (ulimit -v)",
             n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
-    void *library = dlopen(HEADWATER_BLAS_FILE, HOW_TO_OPEN);
+    void *library = hw__open_beside(HEADWATER_BLAS_SONAME, (void *)hw__blas_start, HOW_TO_OPEN); /* a wheel's own */
+    if (!library) library = dlopen(HEADWATER_BLAS_FILE, HOW_TO_OPEN);
     if (!library) library = dlopen(HEADWATER_BLAS_SONAME, HOW_TO_OPEN);
     if (!library) {
         const char *reason = dlerror();

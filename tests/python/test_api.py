@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from headwater import _api, errors
+from headwater import c_api, errors
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -26,7 +26,7 @@ def compiled(folder, lines):
 
 
 def structs():
-    return {name: kind for name, kind in vars(_api).items() if name.startswith("hw_") and isinstance(kind, type)
+    return {name: kind for name, kind in vars(c_api).items() if name.startswith("hw_") and isinstance(kind, type)
             and issubclass(kind, ctypes.Structure)}
 
 
@@ -38,9 +38,9 @@ def test_sizes_and_offsets_are_those_of_the_compiler(tmp_path):
         for field, *_ in kind._fields_:
             lines.append(f'printf("{name}.{field} %zu\\n", offsetof({name}, {field}));')
             expected.append(f"{name}.{field} {getattr(kind, field).offset}")
-    constants = [n for n, v in vars(_api).items() if n.startswith("HW_") and isinstance(v, int)]
+    constants = [n for n, v in vars(c_api).items() if n.startswith("HW_") and isinstance(v, int)]
     lines += [f'printf("{name} %d\\n", (int){name});' for name in constants]
-    expected += [f"{name} {getattr(_api, name)}" for name in constants]
+    expected += [f"{name} {getattr(c_api, name)}" for name in constants]
     assert len(expected) > 300
     assert compiled(tmp_path, lines) == expected, "run scripts/make_python_api.py"
 
@@ -52,11 +52,11 @@ def test_declarations_are_made_from_the_header():
 
 def test_every_function_is_in_the_library():
     library = ctypes.CDLL(os.environ["HEADWATER_LIBRARY"])
-    assert [name for name in _api.FUNCTIONS if not hasattr(library, name)] == []
+    assert [name for name in c_api.FUNCTIONS if not hasattr(library, name)] == []
 
 
 def test_each_code_has_its_exception():
-    codes = {v: n for n, v in vars(_api).items() if n.startswith("HW_ERR_")}
+    codes = {v: n for n, v in vars(c_api).items() if n.startswith("HW_ERR_")}
     assert {code: kind.code for code, kind in errors.BY_CODE.items()} == codes
 
 
@@ -70,4 +70,4 @@ def test_import_needs_neither_numpy_nor_the_library():
     code = "import sys, headwater; print('numpy' in sys.modules, 'pandas' in sys.modules, headwater.__version__)"
     environment = {**os.environ, "HEADWATER_LIBRARY": "/no/such/file"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["False", "False", _api.HW_VERSION]
+    assert done.stdout.split() == ["False", "False", c_api.HW_VERSION]

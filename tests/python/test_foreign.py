@@ -1,9 +1,12 @@
 """Attention from elsewhere: arrays, and models of the library transformers."""
 
+import json
+
 import numpy
 import pytest
 
 import headwater
+from headwater import inseq
 from headwater.foreign import join_encoder_decoder
 
 
@@ -73,6 +76,73 @@ def test_what_is_no_attention_is_refused():
         headwater.from_attentions([layers[0], layers[1][:, :3, :3]])
     with pytest.raises(headwater.FormatError, match="list of 4 strings"):
         headwater.from_attentions(layers, ["a"])
+
+
+def test_inseq_files(tmp_path):
+    """What save() wrote comes back exactly, compressed or not; changed scores are found out."""
+    attention = numpy.tril(numpy.ones((2, 4, 4))) / numpy.arange(1, 5)[:, None]
+    made = headwater.from_attentions(attention, ["The", " cat", " sat", " on"], n_prompt=2)
+    for name, options in [("a.json", {}), ("b.json.gz", {"layers": True}), ("c.json", {"method": "attention"})]:
+        inseq.save([made, made], tmp_path / name, **options)
+        first, second = inseq.read(tmp_path / name)
+        method = options.get("method", "rollout")
+        numpy.testing.assert_array_equal(first[method].values, made[method].values)
+        assert first.completion == second.completion == " sat on"
+    content = json.loads((tmp_path / "c.json").read_text())
+    sequence = content["attributes"]["sequence_attributions"][0]["attributes"]
+    scores = inseq._unpack(sequence["target_attributions"], "")
+    numpy.testing.assert_allclose(scores[:2, 0], made["attention"].mean[0])
+    assert numpy.isnan(scores[2:, 0]).all() and sequence["attr_pos_start"] == 2
+    sequence["target_attributions"] = inseq._pack(scores * 2)
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    with pytest.raises(headwater.FormatError, match="changed"):
+        inseq.read(tmp_path / "c.json")
+
+
+def test_inseq_attention_is_read(tmp_path):
+    """A file as Inseq's own method `attention` writes it, [tokens, generated, layers, heads]."""
+    attention = numpy.tril(numpy.ones((2, 4, 4))) / numpy.arange(1, 5)[:, None]
+    made = headwater.from_attentions(
+        attention, ["The", " cat", " sat", " on"], n_prompt=2, methods="attention", columns="all"
+    )
+    inseq.save(made, tmp_path / "a.json", layers=True)
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["attributes"]["info"]["headwater"]
+    sequence = content["attributes"]["sequence_attributions"][0]["attributes"]
+    scores = inseq._unpack(sequence["target_attributions"], "")
+    sequence["target_attributions"] = inseq._pack(numpy.stack([scores, scores], -1))
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = inseq.read(tmp_path / "a.json")
+    numpy.testing.assert_allclose(read.values, made.values, atol=1e-7)
+    with pytest.raises(headwater.UnsupportedError, match="trace"):
+        read.explain("rollout")
+    content["attributes"]["info"]["attribution_method"] = "saliency"
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(headwater.UnsupportedError, match="saliency"):
+        inseq.read(tmp_path / "a.json")
+    for wrong in ("[]", "{", '{"attributes": {"sequence_attributions": [{"attributes": {}}]}}'):
+        (tmp_path / "a.json").write_text(wrong)
+        with pytest.raises(headwater.HeadwaterError):
+            inseq.read(tmp_path / "a.json")
+    with pytest.raises(headwater.FileError):
+        inseq.read(tmp_path / "none.json")
+
+
+def test_bytes_in_and_out():
+    attention = numpy.tril(numpy.ones((2, 3, 3))) / numpy.arange(1, 4)[:, None]
+    made = headwater.from_attentions(attention, ["The", " cat", " sat"], n_prompt=2)
+    for source in (made.to_bytes(), headwater.Result([made["rollout"]], made.run).to_bytes("safetensors")):
+        numpy.testing.assert_array_equal(headwater.read(source).values, made.values)
+    numpy.testing.assert_array_equal(headwater.read(made.trace_to_bytes()).values, made.values)
+    assert made.to_bytes("png").startswith(b"\x89PNG") and b"headwater-data" in made.to_bytes("html")
+    made.drop_trace()
+    with pytest.raises(headwater.UnsupportedError):
+        made.trace_to_bytes()
+    for wrong in (b"", b"nonsense", b"{}", b"\xff" * 16):
+        with pytest.raises(headwater.HeadwaterError):
+            headwater.read(wrong)
+    with pytest.raises(headwater.ArgumentError, match="nope"):
+        made.to_bytes("nope")
 
 
 class Words:

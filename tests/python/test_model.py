@@ -200,7 +200,7 @@ def test_files_figures_and_reports(result, tmp_path):
     numpy.testing.assert_array_equal(numpy.load(tmp_path / "M.rollout.npy"), result["rollout"].values)
     assert result.plot("heatmap", token=0)._repr_png_().startswith(b"\x89PNG")
     assert "<svg" in result.plot(format="svg", hide="first")._repr_svg_()
-    assert result._repr_html_().startswith("<iframe srcdoc=") and "headwater-data" in result.report()
+    assert result._repr_html_().startswith("<iframe id=") and "headwater-data" in result.report()
     with pytest.raises(headwater.ArgumentError, match="kind"):
         result.plot("nonsense")
 
