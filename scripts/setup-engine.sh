@@ -9,6 +9,9 @@
 #      into build/deps/llama: libllama, ggml with one CPU backend per processor type, and llama.cpp's own `common`
 #      library with its headers (chat templates)
 #
+# A release's source has the engine's in vendor/engine: then nothing is downloaded. `setup-engine.sh source FOLDER` puts it
+# there, in FOLDER: what the library needs, with its correction, without the programs and tests.
+#
 # Prints and changes nothing if the engine is there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
@@ -69,6 +72,11 @@ use_named_prefix() {
 
 unpack_source() {
     [[ -d $work/source ]] && return
+    if [[ -d $root/vendor/engine ]]; then
+        mkdir -p "$work"
+        cp -r "$root/vendor/engine" "$work/source"
+        return
+    fi
     say "downloading llama.cpp's source, in llama-cpp-python $version (77 MB, about 10 s)"
     fetch "llama-cpp-python==$version" "$tarball" "$sha256" --no-binary llama-cpp-python
     rm -rf "$work/partial"
@@ -115,6 +123,14 @@ install_engine() {
     say "engine: llama.cpp, built into $built"
 }
 
+if [[ ${1:-} == source ]]; then
+    unpack_source
+    mkdir -p "$2"
+    (cd "$work/source" && cp -r CMakeLists.txt LICENSE AUTHORS cmake common ggml include licenses src vendor "$2")
+    printf 'llama-cpp-python %s\nsha256 %s\n' "$version" "$sha256" >"$2/headwater-origin"
+    rm -rf "$work"
+    exit 0
+fi
 if [[ -n ${HEADWATER_LLAMA_PREFIX:-} ]]; then
     use_named_prefix
     exit 0

@@ -9,6 +9,11 @@ lists=$root/build/deps/stopwords
 # get PACKAGE VERSION SHA256: downloads its wheel as PACKAGE.whl
 get() {
     has_hash "$lists/$1.whl" "$3" && return
+    if has_hash "$root/vendor/stopwords/$1.whl" "$3"; then # a release's source
+        mkdir -p "$lists"
+        cp "$root/vendor/stopwords/$1.whl" "$lists/"
+        return
+    fi
     local wheel=$1-$2-py3-none-any.whl
     fetch "$1==$2" "$wheel" "$3"
     mkdir -p "$lists"

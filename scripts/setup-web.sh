@@ -78,6 +78,10 @@ page_is_built() { [[ -f $page && -f $stamp && $(<"$stamp") == "$wanted" ]]; }
 
 wanted=$(sources_hash)
 needs_modules=${1:-} # "modules": the tests need web/node_modules, too
+if [[ ! -f $page && -f $root/vendor/page/index.html ]]; then # a release's source
+    mkdir -p "$root/build/page"
+    cp "$root/vendor/page/index.html" "$root/vendor/page/sources.sha256" "$root/build/page/"
+fi
 page_is_built && { [[ $needs_modules != modules ]] || cmp -s "$web/package-lock.json" "$modules_stamp"; } && exit 0
 
 mkdir -p "$root/build/page"
