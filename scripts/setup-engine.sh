@@ -12,6 +12,8 @@
 # A release's source has the engine's in vendor/engine: then nothing is downloaded. `setup-engine.sh source FOLDER` puts it
 # there, in FOLDER: what the library needs, with its correction, without the programs and tests.
 #
+# For another processor: CMAKE_TOOLCHAIN_FILE in the environment (cmake/toolchains), and HEADWATER_EMULATOR, which runs its programs.
+#
 # Prints and changes nothing if the engine is there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
@@ -56,7 +58,7 @@ probe() {
         cmake -S "$root/cmake/engine-probe" -B "$probe_dir" -G Ninja \
             -DHEADWATER_LLAMA_PREFIX="$1" &&
             cmake --build "$probe_dir" &&
-            "$probe_dir/engine_probe"
+            ${HEADWATER_EMULATOR:-} "$probe_dir/engine_probe"
     } >"$log" 2>&1 || works=0
     rm -rf "$probe_dir"
     [[ $works == 1 ]]
