@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# make-deb.sh SOURCE.tar.gz FOLDER: Debian packages of a release's source (make-source.sh), by dpkg-buildpackage, in FOLDER.
-# Needs the packages of packaging/debian/control. HEADWATER_LLAMA_PREFIX saves the engine's build, for trying it out.
+# make-deb.sh SOURCE.tar.gz FOLDER: Debian packages of a release's source (make-source.sh), by dpkg-buildpackage, in
+# FOLDER. Needs the packages of packaging/debian/control. HEADWATER_LLAMA_PREFIX saves the engine's build, for trying
+# it out.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

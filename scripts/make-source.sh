@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# make-source.sh REVISION FOLDER: FOLDER/headwater-VERSION.tar.gz, the source of a release: the revision's files, and in vendor/
-# what its build would download: the engine's source, the lists of stop words, and the page, which is built from web/.
-# The same revision gives the same bytes.
+# make-source.sh REVISION FOLDER: FOLDER/headwater-VERSION.tar.gz, the source of a release: the revision's files, and
+# in vendor/ what its build would download: the engine's source, the lists of stop words, and the page, which is built
+# from web/. The same revision gives the same bytes.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -27,6 +27,7 @@ cp "$tree"/build/deps/stopwords/*.whl "$tree/vendor/stopwords/"
 cp "$tree/build/page/index.html" "$tree/build/page/sources.sha256" "$tree/vendor/page/"
 rm -rf "$tree/build" "$tree/web/node_modules"
 seconds=$(git -C "$root" log -1 --format=%ct "$revision")
-tar --sort=name --mtime="@$seconds" --owner=0 --group=0 --numeric-owner -C "$folder" -c "$name" | gzip -n -9 >"$folder/$name.tar.gz"
+tar --sort=name --mtime="@$seconds" --owner=0 --group=0 --numeric-owner -C "$folder" -c "$name" |
+    gzip -n -9 >"$folder/$name.tar.gz"
 rm -rf "$tree"
 say "source: $folder/$name.tar.gz"

@@ -3,7 +3,7 @@
 
 A software bill of materials (CycloneDX 1.6) of an installation: what its files were made of, and what they need to run.
 
-  linked       libraries that `ldd` finds outside PREFIX, by the Debian packages that they are from; with their own needs
+  linked       libraries that `ldd` finds outside PREFIX, with their own needs, by the Debian packages that they are from
   opened       libraries that the program opens by name
   engine       llama.cpp with what it contains, by the pins of scripts/setup-engine.sh
   page         packages of web/package-lock.json that are in the page, not those that build it
@@ -109,7 +109,8 @@ def pins(script):
 def engine_component():
     engine = pins("setup-engine.sh")
     purl = f"pkg:pypi/llama-cpp-python@{engine['version']}"
-    inside = [component(name, version, f"pkg:generic/{name}@{version}", licence) for name, version, licence in IN_ENGINE]
+    inside = [component(name, version, f"pkg:generic/{name}@{version}", licence)
+              for name, version, licence in IN_ENGINE]
     return component("llama.cpp", engine["version"], purl, "MIT", components=inside,
                      description="libllama and ggml, from the source in the package llama-cpp-python",
                      hashes=[{"alg": "SHA-256", "content": engine["sha256"]}])
@@ -117,7 +118,8 @@ def engine_component():
 
 def stopword_components():
     script = (ROOT / "scripts/setup-stopwords.sh").read_text()
-    return [component(name, version, f"pkg:pypi/{name}@{version}", "MIT", hashes=[{"alg": "SHA-256", "content": sha256}])
+    return [component(name, version, f"pkg:pypi/{name}@{version}", "MIT",
+                      hashes=[{"alg": "SHA-256", "content": sha256}])
             for name, version, sha256 in re.findall(r"^get (\S+) (\S+) ([0-9a-f]{64})$", script, re.M)]
 
 

@@ -9,10 +9,11 @@
 #      into build/deps/llama: libllama, ggml with one CPU backend per processor type, and llama.cpp's own `common`
 #      library with its headers (chat templates)
 #
-# A release's source has the engine's in vendor/engine: then nothing is downloaded. `setup-engine.sh source FOLDER` puts it
-# there, in FOLDER: what the library needs, with its correction, without the programs and tests.
+# A release's source has the engine's in vendor/engine: then nothing is downloaded. `setup-engine.sh source FOLDER` puts
+# it there, in FOLDER: what the library needs, with its correction, without the programs and tests.
 #
-# For another processor: CMAKE_TOOLCHAIN_FILE in the environment (cmake/toolchains), and HEADWATER_EMULATOR, which runs its programs.
+# For another processor: CMAKE_TOOLCHAIN_FILE in the environment (cmake/toolchains), and HEADWATER_EMULATOR, which runs
+# its programs.
 #
 # Prints and changes nothing if the engine is there.
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The checks of packages, which take minutes and are not part of `make test`: tests/packages over build/release. Arguments go
-# to pytest: `scripts/test-packages.sh -k deb`.
+# The checks of packages, which take minutes and are not part of `make test`: tests/packages over build/release.
+# Arguments go to pytest: `scripts/test-packages.sh -k deb`.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

@@ -21,7 +21,8 @@ def parts(prefix, tmp_path_factory):
 
 
 def sonames(parts):
-    return {p["value"] for part in parts.values() for p in part.get("properties", []) if p["name"] == "headwater:soname"}
+    properties = [entry for part in parts.values() for entry in part.get("properties", [])]
+    return {entry["value"] for entry in properties if entry["name"] == "headwater:soname"}
 
 
 def test_every_library_that_the_loader_finds(parts, prefix):

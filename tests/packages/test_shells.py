@@ -58,7 +58,8 @@ def test_manual_pages_have_no_warnings(program, tmp_path):
     for command in pages(program):
         page = tmp_path / ("-".join(["headwater", *command]) + ".1")
         page.write_bytes(subprocess.run([program, "manual", *command], capture_output=True, check=True).stdout)
-        for check in (["mandoc", "-T", "lint", "-W", "warning", page], ["man", "--warnings", "-E", "UTF-8", "-l", page]):
+        for check in (["mandoc", "-T", "lint", "-W", "warning", page],
+                      ["man", "--warnings", "-E", "UTF-8", "-l", page]):
             done = subprocess.run(check, capture_output=True, text=True,
                                   env={**os.environ, "MANROFFSEQ": "", "LC_ALL": "C.UTF-8"})
             assert (done.returncode, done.stderr) == (0, "") and (check[0] == "man" or done.stdout == ""), done
