@@ -54,8 +54,8 @@ def main():
         prompt = pathlib.Path(folder) / "prompt.txt"
         for size in map(int, o.sizes.split(",")):
             prompt.write_text(SENTENCE * max(size // TOKENS_OF_SENTENCE, 1))
-            made = pairs_of([o.program, "explain", "-m", o.model, "-f", prompt, "-n", o.generate, "--threads", o.threads,
-                             "--method", "logit", "--by", "sentence", "--ctx", "0", "-q"], o.seconds)
+            made = pairs_of([o.program, "explain", "-m", o.model, "-f", prompt, "-n", o.generate, "--threads",
+                             o.threads, "--method", "logit", "--by", "sentence", "--ctx", "0", "-q"], o.seconds)
             for what, i in (("wall", 0), ("cpu", 1)):
                 without, through = (statistics.median(pair[k][i] for pair in made) for k in (0, 1))
                 ratios = [pair[1][i] / pair[0][i] for pair in made]

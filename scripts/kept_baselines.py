@@ -49,7 +49,7 @@ def interval(values):
 
 
 def baselines(folder, name, metric):
-    """{"words alone": {"mean", "low", "high", "n"}, ...} on the items of folder/name.jsonl; of few or none: left out."""
+    """{"words alone": {"mean", "low", "high", "n"}, ...} on the items of folder/name.jsonl; left out: of no item."""
     scores = read_scores(folder)
     items = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
     usable = [item for item in items if item.get("item_sha256") in scores and item.get("evidence")

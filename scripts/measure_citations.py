@@ -23,7 +23,7 @@ NAMES = ["Notes", "Diary", "Letter", "Report", "News", "Memo", "Guide", "List", 
 UNTOLD = ["What is the capital of France?", "Write two sentences about the sea.", "How many days are there in a week?",
           "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.",
           "What is two plus two?", "Why do people sleep?"]
-THRESHOLDS = {"logit": [0.1, 0.12, 0.14, 0.15, 0.16, 0.18, 0.2, 0.25, 0.3],
+THRESHOLDS = {"logit": [0.1, 0.12, 0.14, 0.15, 0.16, 0.18, 0.2, 0.25, 0.3, 0.35],
               "logit --direct": [0.1, 0.15, 0.2, 0.25, 0.3],
               "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
 FALLS = (2.0, 4.0)
@@ -114,16 +114,17 @@ def confirmed(peaks, drops, q):
 
 
 def report(pairs, methods):
-    print(f"{len(pairs)} pairs of sentence and passage; without the passage the sentence loses",
-          ", ".join(f"{drop:g} nats in {sum(f >= drop for f, _ in pairs)}" for drop in FALLS))
-    print("method          peak  marks " + " ".join(f" precision, recall at {drop:g} nats" for drop in FALLS))
+    falls = ", ".join(f"{drop:g} nats in {sum(f >= drop for f, _ in pairs)}" for drop in FALLS)
+    print(f"{len(pairs)} pairs of sentence and passage; without the passage the sentence loses {falls}\n")
+    print("| a mark from a peak of | marks |" + "".join(f" precision, recall at {drop:g} nats |" for drop in FALLS)
+          + "\n|---|---|" + "---|" * len(FALLS))
     for method in methods:
         for least in THRESHOLDS[method]:
             marked = [drop for drop, peaks in pairs if peaks[method] >= least]
-            row = f"{method:14} {least:5g} {len(marked):6}"
+            row = f"| {method}, {least:g} | {len(marked)} |"
             for drop in FALLS:
                 hits, n_relevant = sum(f >= drop for f in marked), sum(f >= drop for f, _ in pairs)
-                row += f"  {hits / max(len(marked), 1):20.2f}, {hits / max(n_relevant, 1):.2f}"
+                row += f" {hits / max(len(marked), 1):.2f}, {hits / max(n_relevant, 1):.2f} |"
             print(row)
 
 

@@ -6,8 +6,9 @@
 Reads results of `headwater eval`, which hold each method's scores of the segments and the answer's log odds under
 random masks; runs no model. For the q segments that the method ranks first, the drop in log probability without each
 is known from leave-one-out; the other scores are scaled to the same unit and limited to the smallest of these, as
-`cite --confirm` does. Prints drop@1 as a share of leave-one-out's (the drop without the first segment, from
-leave-one-out's own scores), and LDS, with 95 % bootstrap intervals over items.
+`cite --confirm` does. `small ones 0`: scores below a fifth of the highest count as 0. Prints LDS, and drop@1 as a share
+of leave-one-out's (the drop without the first segment, from leave-one-out's own scores), with 95 % bootstrap intervals
+over items.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import pathlib
 
 import numpy as np
 
+SMALL = 0.2  # of the highest score
+MODELS = {"S": "SmolLM2", "G": "Gemma", "Q": "Qwen"}
 
 def ranks(x):
     """Average ranks, ties shared."""
@@ -29,6 +32,10 @@ def spearman(x, y):
     if a.std() == 0 or b.std() == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def large(scores):
+    return np.where(scores >= SMALL * scores.max(), scores, 0)
 
 
 def confirmed(scores, drops, q):
@@ -60,23 +67,33 @@ def interval(values, rng):
     return f"{x.mean():.3f} [{np.quantile(means, 0.025):.3f}, {np.quantile(means, 0.975):.3f}]"
 
 
-def report(path, args):
-    items = list(read(path, args.method))
-    rng = np.random.default_rng(1)
-    print(f"{path}: {len(items)} items")
-    rows = (
-        [(f"{args.method}", None)]
-        + [(f"{args.method}, {q + 1} passes", q) for q in args.passes]
-        + [("leave-one-out", -1)]
-    )
-    for name, q in rows:
-        lds, drop = [], []
+def figures(path, args):
+    """Column to (LDS, drop@1 of the best), each with its interval."""
+    items, made = list(read(path, args.method)), {}
+    ways = {args.method: lambda scores, _: scores, f"{args.method}, small ones 0": lambda scores, _: large(scores)}
+    for q in args.passes:
+        ways[f"{args.method}, {q + 1} passes"] = lambda scores, drops, q=q: confirmed(scores, drops, q)
+    ways["leave-one-out"] = lambda _, drops: drops
+    for name, way in ways.items():
+        rng, lds, drop = np.random.default_rng(1), [], []
         for scores, drops, cuts, logits in items:
-            made = scores if q is None else drops if q < 0 else confirmed(scores, drops, q)
-            lds.append(spearman(cuts @ made, logits))
+            of = way(scores, drops)
+            lds.append(spearman(cuts @ of, logits))
             best = drops.max()
-            drop.append(drops[int(np.argmax(made))] / best if best > 0 else float("nan"))
-        print(f"  {name:20} LDS {interval(lds, rng)}   drop@1 {interval(drop, rng)} of the best")
+            drop.append(drops[int(np.argmax(of))] / best if best > 0 else float("nan"))
+        made[name] = interval(lds, rng), interval(drop, rng)
+    return made
+
+
+def report(paths, args):
+    of = {pathlib.Path(path).stem: figures(path, args) for path in paths}
+    columns = list(next(iter(of.values())))
+    for which, title in enumerate(("LDS", "drop@1, of the best")):
+        print(f"| {title} | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|")
+        for stem, made in of.items():
+            name, model = stem.rsplit("-", 1)
+            print(f"| {name}, {MODELS[model]} | {' | '.join(made[c][which] for c in columns)} |")
+        print()
 
 
 def main():
@@ -85,8 +102,7 @@ def main():
     parser.add_argument("--method", default="logit")
     parser.add_argument("--passes", type=int, nargs="+", default=[1, 2, 3, 4], metavar="Q")
     args = parser.parse_args()
-    for path in args.results:
-        report(path, args)
+    report(args.results, args)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def build(folder):
 
 
 def explain(args, folder, prompt, methods, options):
-    """The run, and the scores of the first completion token by each method."""
+    """The run, and the scores by each method."""
     subprocess.run([args.program, "explain", "-m", args.model, "-p", prompt, "-n", str(N_GENERATE), "--method",
                     ",".join(methods), *options, "--token", "0", "--threads", "1", "-q", "-o", folder / "e.json"],
                    check=True, stdout=subprocess.DEVNULL)
@@ -47,13 +48,16 @@ def explain(args, folder, prompt, methods, options):
     return made["run"], {a["method"]: a["mean"][0] for a in made["attributions"]}
 
 
-def scores_of(args, folder, prompt):
+def scores_of(args, folder, item):
+    """The run, and the scores of the first completion token by each method; no scores of a wrong answer."""
     groups = {}
     for name, options in METHODS.items():
         groups.setdefault(tuple(options), []).append(name)
-    run, scores = None, {}
+    scores = {}
     for options, names in groups.items():
-        run, by = explain(args, folder, prompt, [name.split()[0] for name in names], options)
+        run, by = explain(args, folder, item["prompt"], [name.split()[0] for name in names], options)
+        if not right(run, item):
+            return run, {}
         scores |= {name: by[name.split()[0]] for name in names}
     return run, scores
 
@@ -73,8 +77,8 @@ def curves(ask, context, scores, base):
 
 
 def measure_item(args, folder, zeroed, item):
-    run, scores = scores_of(args, folder, item["prompt"])
-    if not right(run, item):
+    run, scores = scores_of(args, folder, item)
+    if not scores:
         return {"id": item["id"], "right": False}
     m, tokens = run["n_prompt"], run["tokens"]
     begin, end = (len(item["prompt"][:at].encode()) for at in (item["spans"][0][0], item["spans"][-1][1]))
@@ -93,12 +97,13 @@ def measure_item(args, folder, zeroed, item):
 def measure(args):
     done = {json.loads(line)["id"] for line in args.file.read_text().splitlines()} if args.file.exists() else set()
     items = [json.loads(line) for line in args.set.read_text(encoding="utf-8").splitlines()][:args.limit]
+    end = time.monotonic() + args.seconds
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         command = [build(folder), args.model, str(N_CTX), ENGINE / "lib"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as zeroed:
             for item in items:
-                if item["id"] in done:
+                if item["id"] in done or time.monotonic() > end:
                     continue
                 line = measure_item(args, folder, zeroed, item)
                 with args.file.open("a", encoding="utf-8") as out:
@@ -131,7 +136,8 @@ def main():
     parser.add_argument("file", type=pathlib.Path, nargs="?", metavar="FILE.jsonl")
     parser.add_argument("-m", "--model")
     parser.add_argument("--program", default="build/release/headwater")
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="no new item after so long")
     args = parser.parse_args()
     if args.model and args.file:
         measure(args)

@@ -7,8 +7,8 @@ saved traces.
     scripts/measure_through.py build/datasets/sums.jsonl FOLDER [SET FOLDER ...]      the table; no model runs
 
 Of items answered right. recall@k: share of the k segments with evidence among the k highest; share: what they have of
-all scores. In brackets 95 % bootstrap intervals over items; behind them the difference in recall from the rule of
-`--through`, with its standard error.
+all scores; of the large: the same where scores below a fifth of the highest count as 0. In brackets 95 % bootstrap
+intervals over items; behind them the difference in recall from the rule of `--through`, with its standard error.
 
 Rows are of `logit` (predictor rows) and `contribution` (projection): positive parts summed over layers, segments netted
 first, the embedding of the row's own token with that token. W: rows followed to the prompt, scaled to what came from
@@ -24,6 +24,7 @@ import subprocess
 import numpy as np
 import word_overlap
 from kept_baselines import found_among
+from measure_confirmation import large
 from safetensors import safe_open
 
 
@@ -176,11 +177,12 @@ def variants(tokens, signals, balances, segments):
 
 def figures(scores, evidence):
     scores = np.array(scores, float)
-    return found_among(scores, evidence, len(evidence)), scores[evidence].sum() / max(scores.sum(), 1e-12)
+    shares = [of[evidence].sum() / max(of.sum(), 1e-12) for of in (scores, large(scores))]
+    return found_among(scores, evidence, len(evidence)), *shares
 
 
 def measure(sets, items, contrasts):
-    """(name of the variant to its [items, 2]; tags of the items). `items`: a slice of each set's lines. `contrasts`:
+    """(name of the variant to its [items, 3]; tags of the items). `items`: a slice of each set's lines. `contrasts`:
     the folder of traces of the same items captured with `--against second`; items without one are left out."""
     found, tags = {}, []
     for path, folder in sets:
@@ -216,8 +218,8 @@ def report(sets, tag, items, contrasts):
     kinds = sorted({t.get(tag) for t in tags}, key=str)
     base = next(values for name, values in found.items() if name.startswith("**"))
     print(
-        f"| {len(tags)} items | recall@k | - `--through` | share | {' | '.join(map(str, kinds))} |\n"
-        f"|---|---|---|---|{'---|' * len(kinds)}"
+        f"| {len(tags)} items | recall@k | - `--through` | share | of the large | {' | '.join(map(str, kinds))} |\n"
+        f"|---|---|---|---|---|{'---|' * len(kinds)}"
     )
     for name, values in found.items():
         rng, less = np.random.default_rng(1), values[:, 0] - base[:, 0]
@@ -225,7 +227,7 @@ def report(sets, tag, items, contrasts):
         print(
             f"| {name} | {interval(values[:, 0], rng)} | "
             f"{less.mean():+.2f} ± {less.std(ddof=1) / len(less) ** 0.5:.2f} | "
-            f"{interval(values[:, 1], rng)} | {' | '.join(f'{x:.2f}' for x in of)} |"
+            f"{interval(values[:, 1], rng)} | {interval(values[:, 2], rng)} | {' | '.join(f'{x:.2f}' for x in of)} |"
         )
 
 

@@ -90,10 +90,11 @@ def main():
     if args.keep:
         keep(args.keep, sets)
         return
+    print(f"| hit@1 | items | {' | '.join(NAMES)} |\n|---|---|---|---|")
     for name, made in sets.items():
-        for which in range(2) if made else ():
-            hits = [hit(line[1 + which], evidence_of(line[0])) for line in made]
-            print(f"{name:12} {len(hits):4} items  {NAMES[which]} hit@1 {sum(hits) / len(hits):.2f}")
+        hits = [sum(hit(line[k], evidence_of(line[0])) for line in made) for k in (1, 2)]
+        if made:
+            print(f"| {name} | {len(made)} | {' | '.join(f'{n / len(made):.2f}' for n in hits)} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
  * zeroed_tokens.c - the probability of a token after a prompt of which some embeddings are 0, by libllama alone:
  * scripts/measure_squad.py.
  *
- *     zeroed_tokens MODEL N_CTX BACKENDS < LINES      a line "TARGET N ID... K POSITION..." gives one line, the probability
+ *     zeroed_tokens MODEL N_CTX BACKENDS < LINES      a line "TARGET N ID... K POSITION..." gives the probability
  *
  * Embeddings are rows of the file's token_embd.weight. Before the first line the program compares a run by embeddings
  * with one by tokens, since some models scale embeddings; of those that do it multiplies by the root of the width.

@@ -1,8 +1,8 @@
 """Questions of SQuAD (Rajpurkar et al. 2018) about one paragraph each; the sentences of the paragraph are the spans.
 
-Read from a file of JSON lines {"id", "question", "answer", "answer_span", "context"}, in the published selection of Dual
-Path Attribution (Jantsch et al. 2026, arXiv 2603.19742), whose answers are one or two words that everyone gave. The
-prompt is theirs without the chat template and after a short solved item, since the small models complete text.
+Read from a file of JSON lines {"id", "question", "answer", "answer_span", "context"}, in the published selection of
+Dual Path Attribution (Jantsch et al. 2026, arXiv 2603.19742), whose answers are one or two words that everyone gave.
+The prompt is theirs without the chat template and after a short solved item, since the small models complete text.
 """
 
 import json
@@ -12,7 +12,7 @@ from .item import Prompt, item
 
 # A sentence ends before white space and what begins another one.
 END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-MIN_SENTENCES = 3
+MIN_SENTENCES, MAX_CHARACTERS = 3, 600
 SOLVED = "Context: Anna lives in Paris. Ben lives in Rome.\nQuestion: Where does Ben live?\nAnswer: Rome\n\n"
 
 
@@ -33,11 +33,11 @@ def make_item(line):
 
 
 def make(rng, count, path):
-    """`count` items in random order, whose paragraphs have several sentences and differ."""
+    """`count` items in random order, whose paragraphs are short, have several sentences and differ."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rng.shuffle(lines)
     made = {}
     for line in lines:
-        if len(sentences(line["context"])) >= MIN_SENTENCES:
+        if len(line["context"]) <= MAX_CHARACTERS and len(sentences(line["context"])) >= MIN_SENTENCES:
             made.setdefault(line["context"], make_item(line))
     return list(made.values())[:count]
