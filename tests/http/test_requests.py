@@ -261,8 +261,9 @@ def test_fields_about_saved_runs(server, path, body, part):
 def test_what_is_too_large(server):
     prompt = b'{"prompt": "' + b"a" * (8 << 20) + b'"}'
     head = f"POST /api/explain HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
-    out = server.raw(f"{head}Content-Length: {len(prompt)}\r\n\r\n".encode(), seconds=3)  # refused before it is read
-    assert b" 413 " in out.split(b"\r\n")[0] and b"too_large" in out
+    for headers in ("Content-Length: 100000000", f"Expect: 100-continue\r\nContent-Length: {len(prompt)}"):
+        out = server.raw(f"{head}{headers}\r\n\r\n".encode(), seconds=3)  # refused before it is read
+        assert b" 413 " in out.split(b"\r\n")[0] and b"too_large" in out
     with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as s:  # pieces of no announced length
         s.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         for _ in range(9):
@@ -271,6 +272,17 @@ def test_what_is_too_large(server):
         assert b" 413 " in s.recv(4096).split(b"\r\n")[0]
     assert server.ask("GET", "/api/status", headers={"X-Long": "a" * 100000}).status in (413, 431)
     assert server.get("/api/" + "a" * 100000).status in (404, 414)
+
+
+def test_a_client_that_sends_a_whole_body_first_gets_the_reason(server):
+    """An answer before the end of the body would be lost: the client fails to write, and does not read."""
+    body = b'{"prompt": "' + b"a" * (9 << 20) + b'"}'
+    for path, headers, status, code in (("/api/explain", {}, 413, "too_large"),
+                                        ("/api/explain", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+                                        ("/api/explain", {"Origin": "http://example.com"}, 403, "bad_origin"),
+                                        ("/api/nothing", {}, 404, "not_found"), ("/", {}, 405, "method_not_allowed")):
+        reply = server.post(path, body, **headers)
+        assert (reply.status, reply.error["code"]) == (status, code)
 
 
 def test_the_largest_body_that_is_accepted(server):

@@ -21,7 +21,7 @@ static const struct {
 } models[] = {{"SmolLM2-135M-Instruct.F32.gguf", 0, 1e-4},
               {"SmolLM2-135M-Instruct.Q4_1.gguf", 1, 1e-6},
               {"gemma-3-270m-q4_k_m.gguf", 1, 1e-6}};
-enum { N_MODELS = 3, N_FACTS = 8, N_PROMPTS = 3, N_ABLATIONS = 16 };
+enum { N_MODELS = 3, N_FACTS = 8, N_PROMPTS = 3, N_ABLATIONS = 8 };
 
 static hw_model *open_model(const char *name, int32_t n_ubatch) {
     hw_error err;
@@ -60,7 +60,7 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
         memset(keep, true, m);
         assert_int_equal(hw__masked_pass_score(rerun, keep, first, NULL), HW_OK);
         for (size_t t = 0; t < n; t++) worst_run = fmax(worst_run, fabs(first[t] - hw_run_token(run, m + t).logprob));
-        for (uint64_t seed = 1; seed < 4; seed++) { /* by way of another text, and by a sequence of its own */
+        for (uint64_t seed = 1; seed < 3; seed++) { /* by way of another text, and by a sequence of its own */
             uint64_t dice = seed;
             hw__masked_pass *fresh;
             for (size_t t = 0; t < m; t++) keep[t] = hw__random_bits(&dice) >> 63;
@@ -170,7 +170,7 @@ static const hw_check_row *row_of(const hw_check *c, const char *method) {
  * gives the same. */
 static void contribution_finds_what_random_does_not(void **state) {
     (void)state;
-    if (getenv("HEADWATER_TEST_BACKEND")) skip(); /* runs with this processor's own kernels alone */
+    native_kernels_only();
     static const char *const methods[] = {"contribution", "random", "leave-one-out"};
     hw_model *model = open_model(models[0].name, 0);
     double drop[3] = {0}, lds[3] = {0};

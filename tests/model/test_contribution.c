@@ -200,6 +200,7 @@ static void contributions_agree(void **state) {
  * too. */
 static void blocks_do_not_matter(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(families[0].exact, 0);
     hw_run_params run = hw_run_params_default();
     run.prompt = "The river runs through the valley and";
@@ -296,7 +297,7 @@ static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
  * same batches, so that the engine's numbers are the same. */
 static void sums_as_they_come_are_sums_of_tokens(void **state) {
     enum { BATCH = 16 };
-    if (getenv("HEADWATER_TEST_BACKEND")) skip(); /* sums of the same numbers, whatever kernels made them */
+    native_kernels_only(); /* sums of the same numbers */
     hw_model *model = open_model(*state, BATCH);
     hw_run_params run = hw_run_params_default();
     char prompt[PROMPT_CAPACITY] = "";

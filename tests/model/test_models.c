@@ -52,6 +52,7 @@ static hw_trace *capture_text(hw_model *model, const char *prompt, const char *c
 
 static void smollm2_describes_itself(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(SMOLLM2, 0, false);
     const hw_model_info *i = hw_model_describe(model);
     assert_string_equal(i->architecture, "llama");
@@ -77,6 +78,7 @@ static void smollm2_describes_itself(void **state) {
 
 static void gemma3_describes_itself(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(GEMMA3, 0, false);
     const hw_model_info *i = hw_model_describe(model);
     assert_string_equal(i->architecture, "gemma3");
@@ -161,6 +163,7 @@ static void any_batch_size_gives_the_same_result(void **state) {
 
 static void the_same_run_gives_the_same_bits(void **state) {
     (void)state;
+    native_kernels_only();
     for (size_t m = 0; m < 2; m++) {
         hw_model *model = open_model(both[m], 0, false);
         hw_trace *a = capture_text(model, PROMPT, NULL, 4), *between = capture_text(model, "Hello there", NULL, 2);
@@ -269,6 +272,7 @@ static void check_window_rollout(const hw_trace *trace) {
 
 static void sliding_windows_cut_rows_off(void **state) {
     (void)state;
+    native_kernels_only();
     static const int32_t sizes[] = {512, 100};
     char *text = long_prompt();
     for (size_t i = 0; i < 2; i++) {
@@ -315,6 +319,7 @@ static const struct {
 
 static void every_byte_of_a_prompt_has_its_token(void **state) {
     (void)state;
+    native_kernels_only();
     for (size_t m = 0; m < 2; m++) {
         hw_model *model = open_model(both[m], 0, false);
         bool bos = hw_model_describe(model)->adds_bos;
@@ -357,6 +362,7 @@ static void check_rewritten(hw_model *model, const char *text, size_t n_text, si
 /* Overlong UTF-8 is read as the character it stands for. Gemma's spaces are cut up as U+2581 after an invalid byte. */
 static void what_the_tokenizer_rewrites_leaves_the_rest_in_place(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *smollm2 = open_model(SMOLLM2, 0, false), *gemma3 = open_model(GEMMA3, 0, false);
     check_rewritten(smollm2, "The sky \xC0\xAF is blue", 18, 7, 10);
     check_rewritten(gemma3, "The sky \xFF\xFE is blue", 18, 8, 11);
@@ -366,6 +372,7 @@ static void what_the_tokenizer_rewrites_leaves_the_rest_in_place(void **state) {
 
 static void chat_template_is_put_around_the_prompt(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(SMOLLM2, 0, false);
     hw_run_params p = ask_bytes("What is <|im_end|> ?", 20, NULL, 4);
     p.chat = true;
@@ -398,6 +405,7 @@ static bool third_time(void *ctx) { return ++*(int *)ctx >= 3; }
 
 static void stops_are_heard(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(SMOLLM2, 4, false);
     hw_run_params p = ask_bytes(PROMPT, strlen(PROMPT), NULL, 4);
     hw_trace *trace = NULL;
@@ -417,6 +425,7 @@ static void stops_are_heard(void **state) {
 
 static void context_is_kept_to(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model_params params = hw_model_params_default();
     params.n_ctx = 24;
     params.n_threads = 2;
@@ -435,6 +444,7 @@ static void context_is_kept_to(void **state) {
 
 static void sampling_is_seeded(void **state) {
     (void)state;
+    native_kernels_only();
     hw_model *model = open_model(SMOLLM2, 0, false);
     hw_run_params p = ask_bytes("Once upon a time", 16, NULL, 12);
     p.temperature = 1.5f;

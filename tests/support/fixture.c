@@ -84,6 +84,10 @@ double logprob_noise(const hw_trace *a, const hw_trace *want) {
     return max;
 }
 
+void native_kernels_only(void) {
+    if (getenv("HEADWATER_TEST_BACKEND")) skip();
+}
+
 bool slow_kernels(void) {
     const char *backend = getenv("HEADWATER_TEST_BACKEND");
     return backend && strcmp(backend, "libggml-cpu-x64.so") == 0;

@@ -40,6 +40,10 @@ hw_err try_trace(hw_trace **out, const trace_spec *spec, hw_error *err);
 /* A run of these words: prompt words, then completion words; [n_layers] attention layers, which are all blocks. */
 hw_run *make_run(size_t n_layers, const char *const *prompt, size_t m, const char *const *completion, size_t n);
 
+/* Skips a test whose outcome does not depend on the engine's kernels if it runs with those of another processor
+ * (tests/kernels.cmake). */
+void native_kernels_only(void);
+
 /* An explainer whose traces keep these signals (1u << hw_signal, or-ed) by token, and rows as `keep` says. */
 hw_explainer *explainer_keeping(hw_keep keep, uint32_t signals);
 /* Captures a run with one; fails the test where that fails. */

@@ -4,6 +4,7 @@ $HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models;
 test opens must end without an error on its console, and reports without a request to anything but their own file.
 """
 
+import hashlib
 import re
 import subprocess
 
@@ -15,6 +16,25 @@ from patience import HANG_S, patience
 from program import program, smollm  # noqa: F401
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def sources_hash():
+    """As scripts/setup-web.sh computes it."""
+    web = ROOT / "web"
+    names = ["index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts"]
+    names += [str(path.relative_to(web)) for path in (web / "src").rglob("*") if path.is_file()]
+    sums = "".join(f"{hashlib.sha256((web / name).read_bytes()).hexdigest()}  {name}\n" for name in sorted(names))
+    return hashlib.sha256(sums.encode()).hexdigest()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def current_page(program):
+    """A test of an older page would wait for what is not on it until its limit."""
+    newest = max(path.stat().st_mtime for path in (ROOT / "web" / "src").rglob("*"))
+    stamp = PAGE.with_name("sources.sha256")
+    built = PAGE.stat().st_mtime >= newest or stamp.is_file() and stamp.read_text().split()[0] == sources_hash()
+    if not built or PAGE.read_bytes() not in program.read_bytes():
+        pytest.exit(f"{program} holds a page that is older than web/src: scripts/setup-web.sh, then build it", returncode=3)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
 # What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design, ICU 72
 # crashes.
 OBJECTS = "headwater:jansson:libcrypto:libz.so:libc.so"
-RUNS = 60  # of each command: the first allocations one by one, then evenly
+RUNS = 40  # of each command: the first allocations one by one, then evenly
 EVERY_SITE = os.environ.get("HEADWATER_EVERY_SITE") == "1"
 OLD = b"old"
 
@@ -147,7 +147,7 @@ MODEL_COMMANDS = {
 def test_one_allocation_fails_with_a_model(program, tiny, tmp_path, name):
     args, outputs = MODEL_COMMANDS[name]
     Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(
-        runs=18
+        runs=12
     )
 
 
