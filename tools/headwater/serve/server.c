@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10 };
+/* DROPPED_BYTES: an answer before the end of a body is lost to most clients, so the body of a refused request is read
+ * and dropped first, up to this length. */
+enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10, DROPPED_BYTES = 64 << 20 };
 static const double CLOSING_S = 5, LAST_WORDS_S = 0.5;
 
 /* A request being received. */
@@ -27,7 +29,9 @@ typedef struct incoming {
     const dialect *dialect; /* as in call */
     int64_t id;
     buffer body;
-    bool too_large;
+    bool too_large, refused;
+    hw_error refusal; /* if refused: why */
+    char allowed[64]; /* the methods of the path, if the method is not among them; else "" */
 } incoming;
 
 /* ------------------------------------------------------------------ answers */
@@ -67,53 +71,56 @@ static bool is_json(const char *type) {
     return type && strncasecmp(type, json, n) == 0 && (type[n] == 0 || type[n] == ';' || type[n] == ' ');
 }
 
-/* Checks a body's headers; a length that is too large is refused before the body is read. */
-static bool check_body(struct MHD_Connection *connection, hw_error *err) {
+/* Checks a body's headers. */
+static bool check_body(struct MHD_Connection *connection, uint64_t length, hw_error *err) {
     bool twice = false;
-    const char *type = access_header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
-               *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *type = access_header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice);
     if (!is_json(type) || twice)
         return error_set(err, ERR_MEDIA_TYPE, "the body must be JSON: Content-Type: application/json");
-    if (length && strtoull(length, NULL, 10) > MAX_BODY_BYTES)
+    if (length > MAX_BODY_BYTES)
         return error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MAX_BODY_BYTES);
     return true;
 }
 
 static bool has_body(const route *r) { return strcmp(r->method, "POST") == 0 || strcmp(r->method, "PATCH") == 0; }
 
-static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t capacity,
-                               hw_error *err) {
-    const route *r = routes_find(method, path, id, allowed, capacity);
+static const route *find_route(incoming *in, const char *method, const char *path) {
+    const route *r = routes_find(method, path, &in->id, in->allowed, sizeof in->allowed);
     if (r) return r;
-    if (*allowed)
-        error_set(err, ERR_BAD_METHOD, "%.20s is not accepted here, but %s", method, allowed);
+    if (*in->allowed)
+        error_set(&in->refusal, ERR_BAD_METHOD, "%.20s is not accepted here, but %s", method, in->allowed);
     else
-        error_set(err, ERR_NOT_FOUND, "unknown address");
+        error_set(&in->refusal, ERR_NOT_FOUND, "unknown address");
     return NULL;
 }
 
-/* The request's state; NULL if it was refused, with *out what to do with the connection. */
-static incoming *begin(server *s, struct MHD_Connection *connection, const char *path, const char *method,
-                       enum MHD_Result *out) {
-    hw_error err;
-    char allowed[64] = "";
-    int64_t id = 0;
-    const route *r = NULL;
-    bool ok = access_check(s, connection, path, &err) &&
-              (r = find_route(method, path, &id, allowed, sizeof allowed, &err)) != NULL &&
-              (!has_body(r) || check_body(connection, &err));
-    incoming *in = ok ? calloc(1, sizeof *in) : NULL;
-    if (in) {
-        in->route = r;
-        in->dialect = dialect_of(path);
-        in->id = id;
-        return in;
+static enum MHD_Result refuse(server *s, struct MHD_Connection *connection, const incoming *in) {
+    answer a = answer_error_in(in->dialect, &in->refusal);
+    if (a.response && *in->allowed) MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, in->allowed);
+    return reply(s, connection, a, false);
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The headers are there. *state becomes the request's state, or stays NULL if memory runs out. */
+static enum MHD_Result begin(server *s, struct MHD_Connection *connection, const char *path, const char *method,
+                             void **state) {
+    const char *announced = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t length = announced ? strtoull(announced, NULL, 10) : 0;
+    incoming *in = calloc(1, sizeof *in);
+    if (!in) {
+        hw_error err;
+        error_set(&err, HW_ERR_MEMORY, "no memory for the request");
+        return reply(s, connection, answer_error_in(dialect_of(path), &err), false);
     }
-    if (ok) error_set(&err, HW_ERR_MEMORY, "no memory for the request");
-    answer a = answer_error_in(dialect_of(path), &err);
-    if (a.response && *allowed && !r) MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
-    *out = reply(s, connection, a, false);
-    return NULL;
+    *state = in;
+    in->dialect = dialect_of(path);
+    in->refused = !access_check(s, connection, path, &in->refusal) || !(in->route = find_route(in, method, path)) ||
+                  (has_body(in->route) && !check_body(connection, length, &in->refusal));
+    bool waits = header(connection, MHD_HTTP_HEADER_EXPECT) != NULL; /* for the answer, before it sends the body */
+    return in->refused && (waits || length > DROPPED_BYTES) ? refuse(s, connection, in) : MHD_YES;
 }
 
 /* ------------------------------------------------------------------ handling */
@@ -140,6 +147,7 @@ static enum MHD_Result handle(server *s, struct MHD_Connection *connection, inco
     hw_error err;
     call c = {.server = s, .connection = connection, .dialect = in->dialect, .id = in->id};
     deadlines_request_read(s->deadlines, connection);
+    if (in->refused) return refuse(s, connection, in);
     if (has_body(in->route)) {
         c.body = parse_body(in, &err);
         if (!c.body) return reply(s, connection, answer_error_in(in->dialect, &err), false);
@@ -154,15 +162,11 @@ static enum MHD_Result handle(server *s, struct MHD_Connection *connection, inco
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **state) {
     (void)version;
-    enum MHD_Result out = MHD_YES;
     incoming *in = *state;
-    if (!in) {
-        in = begin(ctx, connection, path, method, &out);
-        *state = in;
-        return out;
-    }
+    if (!in) return begin(ctx, connection, path, method, state);
     if (*upload_size) {
-        in->too_large = in->too_large || in->body.n + *upload_size > MAX_BODY_BYTES || !has_body(in->route);
+        in->too_large = in->too_large || in->refused || in->body.n + *upload_size > MAX_BODY_BYTES ||
+                        !has_body(in->route);
         if (!in->too_large) buffer_add(&in->body, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
