@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import os
+import resource
 import signal
 import sqlite3
 import time
@@ -28,6 +29,23 @@ def test_a_run_is_there_after_a_restart(serve, tmp_path):
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM runs").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM traces").fetchone() == (1,)
+
+
+def test_runs_can_be_deleted_where_none_can_be_saved(serve, tmp_path):
+    """No file may grow beyond what the log has by now, as on a full disk."""
+    path = tmp_path / "runs.sqlite"
+    server = serve("--store", path)
+    runs = [server.explain(n=4) for _ in range(2)]
+    size = path.with_name("runs.sqlite-wal").stat().st_size
+    assert path.stat().st_size < size
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, size))
+    reply = server.post("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 4}})
+    assert (reply.status, reply.error["code"]) == (507, "store"), reply.body
+    assert "the store of runs cannot be written: " in reply.error["message"]
+    assert server.ok("GET", f"/api/runs/{runs[0]['id']}") == runs[0]
+    for run in runs:
+        assert server.ok("DELETE", f"/api/runs/{run['id']}") == {"id": run["id"]}
+    assert server.explain(n=1)["id"] and server.stop() == 0
 
 
 def test_ctrl_c_during_a_run_ends_at_once_and_keeps_its_tokens(serve, tmp_path):

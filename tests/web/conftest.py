@@ -34,7 +34,7 @@ def current_page(program):
     stamp = PAGE.with_name("sources.sha256")
     built = PAGE.stat().st_mtime >= newest or stamp.is_file() and stamp.read_text().split()[0] == sources_hash()
     if not built or PAGE.read_bytes() not in program.read_bytes():
-        pytest.exit(f"{program} holds a page that is older than web/src: scripts/setup-web.sh, then build it", returncode=3)
+        pytest.exit(f"the page in {program} is older than web/src: scripts/setup-web.sh, then build it", returncode=3)
 
 
 @pytest.fixture(scope="session")

@@ -188,7 +188,9 @@ def test_remarks_on_a_context_beyond_training(bench, small):
 
 
 def test_leaves_out_what_would_take_too_long(bench, small, tmp_path):
-    out = bench("-m", small, "--sizes", "1301", "--ctx", "1400", "-n", "1", "--rounds", "1", "--variants", "leave-one-out")
+    out = bench(
+        "-m", small, "--sizes", "1301", "--ctx", "1400", "-n", "1", "--rounds", "1", "--variants", "leave-one-out"
+    )
     assert out.status == 0 and "m = 1301: leave-one-out left out" in out.err and "leave-one-out" not in out.out
 
 

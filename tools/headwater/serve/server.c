@@ -165,8 +165,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     incoming *in = *state;
     if (!in) return begin(ctx, connection, path, method, state);
     if (*upload_size) {
-        in->too_large = in->too_large || in->refused || in->body.n + *upload_size > MAX_BODY_BYTES ||
-                        !has_body(in->route);
+        in->too_large =
+            in->too_large || in->refused || in->body.n + *upload_size > MAX_BODY_BYTES || !has_body(in->route);
         if (!in->too_large) buffer_add(&in->body, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;

@@ -44,12 +44,16 @@ struct store {
 
 /* ------------------------------------------------------------------ statements */
 
+static bool is_full(const store *s) {
+    int code = sqlite3_errcode(s->db);
+    return code == SQLITE_FULL || code == SQLITE_IOERR;
+}
+
 static bool fail_db(store *s, hw_error *err) {
     if (!err) return false;
-    int code = sqlite3_errcode(s->db);
-    if (code == SQLITE_NOMEM) return error_set(err, HW_ERR_MEMORY, "no memory for the store of runs");
-    if (code == SQLITE_FULL || code == SQLITE_IOERR)
-        return error_set(err, ERR_STORE_FULL, "the run could not be saved: %s", sqlite3_errmsg(s->db));
+    if (sqlite3_errcode(s->db) == SQLITE_NOMEM) return error_set(err, HW_ERR_MEMORY, "no memory for the store of runs");
+    if (is_full(s))
+        return error_set(err, ERR_STORE_FULL, "the store of runs cannot be written: %s", sqlite3_errmsg(s->db));
     return error_set(err, ERR_STORE, "the store of runs: %s", sqlite3_errmsg(s->db));
 }
 
@@ -467,12 +471,18 @@ static char *get_column(store *s, const char *sql, int64_t id, hw_error *err) {
     return out;
 }
 
+static bool delete_finished(store *s, int64_t id) {
+    return run(prepare(s, "DELETE FROM runs WHERE id=? AND (document IS NOT NULL OR failure IS NOT NULL)", "i", id));
+}
+
 bool store_delete(store *s, int64_t id, hw_error *err) {
     lock(s);
-    bool ok = run(prepare(s, "DELETE FROM runs WHERE id=? AND (document IS NOT NULL OR failure IS NOT NULL)", "i", id));
+    bool ok = delete_finished(s, id);
+    /* A full disk: what is overwritten needs the log, which begins anew once its pages are in the file. */
+    if (!ok && is_full(s) && execute(s, "PRAGMA wal_checkpoint(TRUNCATE)")) ok = delete_finished(s, id);
+    if (!ok) fail_db(s, err);
     bool gone = ok && sqlite3_changes(s->db) > 0;
     char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, err) : NULL;
-    if (!ok) fail_db(s, err);
     if (name) error_set(err, ERR_UNFINISHED, "run %lld is being made: stop its job first", (long long)id);
     free(name);
     unlock(s);
