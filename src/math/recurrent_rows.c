@@ -2,6 +2,7 @@
 #include "math/recurrent_rows.h"
 
 #include "base/error.h"
+#include "math/blas.h"
 #include "math/simd.h"
 
 #include <math.h>
@@ -18,22 +19,6 @@ HW__INLINE double sum_of(const lanes *v) {
     double sum = 0;
     for (size_t i = 0; i < LANES; i++) sum += (*v)[i];
     return sum;
-}
-
-/* x <- sums of pairs of lanes of x and y in turn; then of pairs of these; then of the two that are left. */
-HW__INLINE void add_pairs(lanes *x, const lanes *y) {
-    *x = __builtin_shufflevector(*x, *y, 0, 8, 2, 10, 4, 12, 6, 14) +
-         __builtin_shufflevector(*x, *y, 1, 9, 3, 11, 5, 13, 7, 15);
-}
-
-HW__INLINE void add_quarters(lanes *x, const lanes *y) {
-    *x = __builtin_shufflevector(*x, *y, 0, 1, 8, 9, 4, 5, 12, 13) +
-         __builtin_shufflevector(*x, *y, 2, 3, 10, 11, 6, 7, 14, 15);
-}
-
-HW__INLINE void add_halves(lanes *x, const lanes *y) {
-    *x = __builtin_shufflevector(*x, *y, 0, 1, 2, 3, 8, 9, 10, 11) +
-         __builtin_shufflevector(*x, *y, 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
 HW__INLINE double dot(const double *a, const double *b, size_t n) {
@@ -63,6 +48,8 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
     return r->k + (token * r->n_heads_k + head_k) * r->key_size;
 }
 
+static hw__part read_part(const float *cells, size_t stride) { return (hw__part){(float *)cells, stride}; }
+
 /* Rows first .. first + n - 1, to be written. */
 typedef struct range {
     float *out;
@@ -70,20 +57,24 @@ typedef struct range {
 } range;
 
 /*
- * Steps of a delta net that are taken at once, from token `top` back. With U = u before them and F[m,i] what steps
- * m .. i - 1 keep,
+ * Steps of a delta net that are taken at once. With U = u before them and F[m,i] what the steps of tokens m .. i + 1
+ * keep, from the last token m back,
  *
- *     a_i = write_i (<k_i, F[0,i] U> - sum_{m<i} a_m <k_i, F[m,i] k_m>)        u <- F[0,n] U - sum_m a_m F[m,n] k_m
+ *     a_i = write_i (<k_i, F[top,i] U> - sum_{m>i} a_m <k_i, F[m,i] k_m>)
+ *     u <- F[top,base-1] U - sum_m a_m F[m,base-1] k_m
  *
- * so that U is read for all of them and written once. What does not depend on the row is made once for all rows.
+ * which is linear in U: a_i = <p_i, U> with p_i = write_i (F[top,i] k_i - sum_{m>i} <k_i, F[m,i] k_m> p_m). The p do not
+ * depend on the row, so the steps of many rows are two products of matrices.
  */
-enum { STEPS = 4, FEW = 8 };
+enum { STEPS = 16, FEW = 8 };
 typedef struct steps {
     size_t n, S;
-    double *keys; /* [STEPS, S] F[0,i] k_i */
-    double *out;  /* [STEPS, S] F[m,n] k_m */
-    double *end;  /* [S] F[0,n], and S more as scratch */
-    double met[STEPS][STEPS], write[STEPS];
+    double *p, *left; /* [n, S] of each token; F[m,base-1] k_m */
+    double *all;      /* [S] F[top,base-1], and 2 S more as scratch */
+    float *k;         /* [n, S] keys */
+    float *meet;      /* [n, S] p */
+    float *leave;     /* [n, S] -F[m,base-1] k_m */
+    float *rest;      /* [S] F[top,base-1] */
 } steps;
 
 /* by [S] <- what the step of a token keeps of each channel. */
@@ -98,183 +89,245 @@ HW__INLINE void multiply(double *restrict to, const double *restrict by, size_t 
     for (size_t c = 0; c < n; c++) to[c] *= by[c];
 }
 
-HW__SIMD static void make_steps(steps *s, const hw__recurrent *r, size_t h, size_t top, size_t n) {
-    size_t S = s->S, head_k = h % r->n_heads_k;
-    double *keep = s->end + S;
-    s->n = n;
-    for (size_t c = 0; c < S; c++) s->end[c] = 1;
-    for (size_t i = 0; i < n; i++) {
-        const float *k = key_of(r, top - i, head_k);
-        double *in = s->keys + i * S;
-        s->write[i] = r->write[h * r->n_tokens + top - i];
-        to_double(in, k, S);
-        to_double(s->out + i * S, k, S);
-        for (size_t m = 0; m < i; m++) s->met[i][m] = dot(in, s->out + m * S, S); /* as earlier steps have left them */
-        multiply(in, s->end, S);
-        read_kept(keep, r, h, top - i);
-        multiply(s->end, keep, S);
-        for (size_t m = 0; m <= i; m++) multiply(s->out + m * S, keep, S);
-    }
+HW__INLINE void subtract(double *restrict from, const double *restrict x, double by, size_t n) {
+    for (size_t c = 0; c < n; c++) from[c] -= by * x[c];
 }
 
-/* a, b [STEPS] <- <in_i, u>, <in_i, v>; those behind n are not used. Written out, so that sums stay in registers. */
-HW__INLINE void meet(double a[STEPS], double b[STEPS], const double *in, const double *u, const double *v, size_t S) {
-    lanes a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0}, b0 = {0}, b1 = {0}, b2 = {0}, b3 = {0}, x, y, k;
-    size_t c = 0;
-    for (; c + LANES <= S; c += LANES) {
-        HW__LOAD(x, u + c);
-        HW__LOAD(y, v + c);
-        HW__LOAD(k, in + c);
-        a0 += x * k, b0 += y * k;
-        HW__LOAD(k, in + S + c);
-        a1 += x * k, b1 += y * k;
-        HW__LOAD(k, in + 2 * S + c);
-        a2 += x * k, b2 += y * k;
-        HW__LOAD(k, in + 3 * S + c);
-        a3 += x * k, b3 += y * k;
-    }
-    add_pairs(&a0, &a1), add_pairs(&a2, &a3), add_pairs(&b0, &b1), add_pairs(&b2, &b3);
-    add_quarters(&a0, &a2), add_quarters(&b0, &b2);
-    add_halves(&a0, &b0); /* the sums of a, then those of b */
-    for (size_t i = 0; i < STEPS; i++) a[i] = a0[i], b[i] = a0[STEPS + i];
-    for (; c < S; c++)
-        for (size_t i = 0; i < STEPS; i++) {
-            a[i] += in[i * S + c] * u[c];
-            b[i] += in[i * S + c] * v[c];
-        }
-}
-
-/* u <- end u - sum_m a_m out_m, and v with b. */
-HW__INLINE void leave(double *restrict u, double *restrict v, const double a[STEPS], const double b[STEPS],
-                      const steps *s) {
+/* The steps of tokens base .. base + n - 1 where each channel keeps its own share. */
+HW__SIMD static void make_steps_by_channel(steps *s, const hw__recurrent *r, size_t h, size_t base) {
     size_t S = s->S;
-    const double *restrict end = s->end, *restrict out = s->out;
-    double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
-    lanes x, y, k;
-    size_t c = 0;
-    for (; c + LANES <= S; c += LANES) {
-        HW__LOAD(x, u + c);
-        HW__LOAD(y, v + c);
-        HW__LOAD(k, end + c);
-        x *= k, y *= k;
-        HW__LOAD(k, out + c);
-        x -= a0 * k, y -= b0 * k;
-        HW__LOAD(k, out + S + c);
-        x -= a1 * k, y -= b1 * k;
-        HW__LOAD(k, out + 2 * S + c);
-        x -= a2 * k, y -= b2 * k;
-        HW__LOAD(k, out + 3 * S + c);
-        x -= a3 * k, y -= b3 * k;
-        memcpy(u + c, &x, sizeof x);
-        memcpy(v + c, &y, sizeof y);
+    double *keep = s->all + S, *key = keep + S;
+    for (size_t c = 0; c < S; c++) s->all[c] = 1;
+    for (size_t i = s->n; i-- > 0;) {
+        double *p = s->p + i * S, write = r->write[h * r->n_tokens + base + i];
+        to_double(key, s->k + i * S, S);
+        for (size_t c = 0; c < S; c++) p[c] = key[c] * s->all[c];
+        for (size_t m = s->n; m-- > i + 1;) subtract(p, s->p + m * S, dot(key, s->left + m * S, S), S);
+        for (size_t c = 0; c < S; c++) p[c] *= write;
+        memcpy(s->left + i * S, key, S * sizeof *key);
+        read_kept(keep, r, h, base + i);
+        multiply(s->all, keep, S);
+        for (size_t m = i; m < s->n; m++) multiply(s->left + m * S, keep, S);
     }
-    for (; c < S; c++) {
-        u[c] = end[c] * u[c] - a0 * out[c] - a1 * out[S + c] - a2 * out[2 * S + c] - a3 * out[3 * S + c];
-        v[c] = end[c] * v[c] - b0 * out[c] - b1 * out[S + c] - b2 * out[2 * S + c] - b3 * out[3 * S + c];
+    for (size_t i = 0; i < s->n * S; i++) {
+        s->meet[i] = (float)s->p[i];
+        s->leave[i] = -(float)s->left[i];
+    }
+    for (size_t c = 0; c < S; c++) s->rest[c] = (float)s->all[c];
+}
+
+/* p = by k, where `by` [n, n] <- (1 + L)^-1 diag(write F), L[i,m] = write_i F[m,i] met[i,m]; left [n] <- F[m,base-1];
+ * returns F[top,base-1]. */
+HW__SIMD static double solve(float by[STEPS * STEPS], double left[STEPS], const float met[STEPS * STEPS], size_t n,
+                             const double *keep, const float *write) {
+    double rows[STEPS][STEPS] = {{0}}, all = 1;
+    for (size_t i = n; i-- > 0;) {
+        rows[i][i] = all;
+        for (size_t m = n; m-- > i + 1;) subtract(rows[i], rows[m], left[m] * met[i * n + m], STEPS);
+        for (size_t m = 0; m < STEPS; m++) rows[i][m] *= write[i];
+        for (size_t m = i + 1; m < n; m++) left[m] *= keep[i];
+        left[i] = keep[i];
+        all *= keep[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t m = 0; m < n; m++) by[i * n + m] = (float)rows[i][m];
+    return all;
+}
+
+/* The same where all channels keep as much: two products of matrices. */
+static void make_steps_by_head(steps *s, const hw__recurrent *r, size_t h, size_t base) {
+    size_t S = s->S, n = s->n, at = h * r->n_tokens + base;
+    float met[STEPS * STEPS], by[STEPS * STEPS];
+    double left[STEPS];
+    const hw__part keys = {s->k, S};
+    hw__matmul_bt((hw__part){met, n}, keys, keys, n, S, n);
+    double all = solve(by, left, met, n, r->keep + at, r->write + at);
+    hw__matmul(s->meet, by, s->k, n, n, S);
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < S; c++) s->leave[i * S + c] = -(float)left[i] * s->k[i * S + c];
+    for (size_t c = 0; c < S; c++) s->rest[c] = (float)all;
+}
+
+static void make_steps(steps *s, const hw__recurrent *r, size_t h, size_t base, size_t n) {
+    s->n = n;
+    for (size_t i = 0; i < n; i++)
+        memcpy(s->k + i * s->S, key_of(r, base + i, h % r->n_heads_k), s->S * sizeof *s->k);
+    if (r->keep_channels) {
+        make_steps_by_channel(s, r, h, base);
+    } else {
+        make_steps_by_head(s, r, h, base);
     }
 }
 
-/* One step alone: where few rows would share what several steps are made of. */
-HW__SIMD static void take_step(float *row, double *restrict u, const steps *s) {
-    double a = s->write[0] * dot(s->keys, u, s->S);
-    lanes x, y, z;
-    size_t c = 0;
-    for (; c + LANES <= s->S; c += LANES) {
-        HW__LOAD(x, u + c);
-        HW__LOAD(y, s->end + c);
-        HW__LOAD(z, s->out + c);
-        x = y * x - a * z;
-        memcpy(u + c, &x, sizeof x);
-    }
-    for (; c < s->S; c++) u[c] = s->end[c] * u[c] - a * s->out[c];
-    *row = (float)a;
+/* key, keep [S] <- those of the step of one token. */
+HW__SIMD static void read_step(double *key, double *keep, const hw__recurrent *r, size_t h, size_t token) {
+    to_double(key, key_of(r, token, h % r->n_heads_k), r->key_size);
+    read_kept(keep, r, h, token);
 }
 
-/* a [STEPS] <- the weights of each step if the steps before it had erased nothing; row[-i] <- that of
- * step i. */
-HW__INLINE void solve(float *row, double a[STEPS], const steps *s) {
-    for (size_t i = 0; i < STEPS; i++) {
-        if (i >= s->n) {
-            a[i] = 0;
-            continue;
+/* One step of one row: u [S] <- keep (u - a key), a is returned. */
+HW__SIMD static float take_step(double *restrict u, double write, const double *key, const double *keep, size_t S) {
+    double a = write * dot(key, u, S);
+    for (size_t c = 0; c < S; c++) u[c] = keep[c] * (u[c] - a * key[c]);
+    return (float)a;
+}
+
+HW__SIMD static void keep_rest(float *restrict u, const float *restrict rest, size_t n_rows, size_t S) {
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t c = 0; c < S; c++) u[i * S + c] *= rest[c];
+}
+
+/* Takes the steps for n_rows rows, `next` floats apart: u [n_rows, S]. */
+static void take_steps(float *row, size_t next, float *u, size_t n_rows, const steps *s) {
+    size_t S = s->S;
+    hw__matmul_bt((hw__part){row, next}, (hw__part){u, S}, (hw__part){s->meet, S}, n_rows, S, s->n);
+    keep_rest(u, s->rest, n_rows, S);
+    hw__matmul_part((hw__part){u, S}, (hw__part){row, next}, (hw__part){s->leave, S},
+                    (hw__matmul_size){n_rows, s->n, S}, true);
+}
+
+/* Rows of one head of a delta net on their way back. */
+typedef struct walk {
+    range rows;
+    const hw__recurrent *of;
+    size_t head;
+    steps steps;
+    double *key, *keep; /* [S] of a single step */
+    double *begun;      /* [STEPS, S] u of rows that take one step at a time */
+    float *u;           /* [n_rows, S] u of the others */
+} walk;
+
+static float *row_at(const walk *w, size_t row, size_t token) {
+    return w->rows.out + ((row - w->rows.first) * w->of->n_heads + w->head) * w->rows.stride + token;
+}
+
+/* Rows begin .. end - 1 go from their own tokens back to token `to`, one step at a time. */
+static void take_single_steps(walk *w, size_t begin, size_t end, size_t to) {
+    size_t S = w->steps.S;
+    for (size_t t = begin; t < end; t++)
+        to_double(w->begun + (t - begin) * S, query_of(w->of, t, w->head % w->of->n_heads_k), S);
+    for (size_t t = end; t-- > to;) {
+        double write = w->of->write[w->head * w->of->n_tokens + t];
+        read_step(w->key, w->keep, w->of, w->head, t);
+        for (size_t i = t > begin ? t : begin; i < end; i++)
+            *row_at(w, i, t) = take_step(w->begun + (i - begin) * S, write, w->key, w->keep, S);
+    }
+}
+
+/* All rows that begin at or after token `top` go back together, and rows join where they begin. */
+static void take_all_steps(walk *w) {
+    size_t first = w->rows.first, end = first + w->rows.n, S = w->steps.S, next = w->of->n_heads * w->rows.stride;
+    for (size_t top = end, base; top > 0; top = base) {
+        size_t n = top > first && top - first < STEPS ? top - first : top < STEPS ? top : STEPS;
+        size_t from = top > first ? top : first; /* rows that have begun */
+        base = top - n;
+        if (from < end) {
+            make_steps(&w->steps, w->of, w->head, base, n);
+            take_steps(row_at(w, from, base), next, w->u + (from - first) * S, end - from, &w->steps);
         }
-        for (size_t m = 0; m < i; m++) a[i] -= a[m] * s->met[i][m];
-        a[i] *= s->write[i];
-        *(row - i) = (float)a[i];
+        if (top <= first) continue;
+        take_single_steps(w, base, top, base);
+        for (size_t i = 0; i < n * S; i++) w->u[(base - first) * S + i] = (float)w->begun[i];
     }
 }
 
-/* Takes the steps for two rows, which share what is loaded. */
-HW__SIMD static void take_steps(float *row_u, float *row_v, double *u, double *v, const steps *s) {
-    double a[STEPS], b[STEPS];
-    meet(a, b, s->keys, u, v, s->S);
-    solve(row_u, a, s);
-    solve(row_v, b, s);
-    leave(u, v, a, b, s);
-}
-
-/* Rows of head h of a delta net: all go back through the tokens together. u: [n_rows + 1, S]. */
-static void delta_head(range rows, const hw__recurrent *r, size_t h, double *u, steps *s) {
-    size_t first = rows.first, n_rows = rows.n, S = r->key_size, next = r->n_heads * rows.stride;
-    float unused[STEPS];
-    for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, h % r->n_heads_k), S);
-    for (size_t top = first + n_rows; top > 0;) {
-        bool alone = top > first + 1 || n_rows < FEW; /* rows begin there one after the other */
-        size_t n = alone ? 1 : top < STEPS ? top : STEPS;
-        top -= n;
-        make_steps(s, r, h, top + n - 1, n);
-        float *row = rows.out + h * rows.stride + top + n - 1;
-        for (size_t i = top > first ? top - first : 0; alone && i < n_rows; i++)
-            take_step(row + i * next, u + i * S, s);
-        for (size_t i = 0; !alone && i < n_rows; i += 2)
-            take_steps(row + i * next, i + 1 < n_rows ? row + (i + 1) * next : unused + STEPS - 1, u + i * S,
-                       u + (i + 1) * S, s);
+static void walk_head(walk *w) {
+    if (w->rows.n < FEW) {
+        take_single_steps(w, w->rows.first, w->rows.first + w->rows.n, 0);
+    } else {
+        take_all_steps(w);
     }
 }
 
-static bool delta_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows) {
+static bool delta_rows(const range *rows, const hw__recurrent *r) {
     size_t S = r->key_size;
-    double *u = hw__alloc(n_rows + 1 + 2 * STEPS + 2, S * sizeof *u);
-    steps s = {.S = S};
-    if (!u) return false;
-    s.keys = u + (n_rows + 1) * S; /* behind a row for the last one of an odd number */
-    s.out = s.keys + STEPS * S;
-    s.end = s.out + STEPS * S;
-    for (size_t h = 0; h < r->n_heads; h++) delta_head((range){out, stride, first, n_rows}, r, h, u, &s);
-    free(u);
-    return true;
+    double *wide = hw__alloc(3 * STEPS + 5, S * sizeof *wide);
+    float *narrow = hw__alloc(rows->n + 3 * STEPS + 1, S * sizeof *narrow);
+    walk w = {.rows = *rows, .of = r, .steps.S = S, .begun = wide, .u = narrow};
+    bool made = wide && narrow;
+    if (made) {
+        steps *s = &w.steps;
+        w.key = wide + STEPS * S;
+        w.keep = w.key + S;
+        s->p = w.keep + S;
+        s->left = s->p + STEPS * S;
+        s->all = s->left + STEPS * S;
+        s->k = narrow + rows->n * S;
+        s->meet = s->k + STEPS * S;
+        s->leave = s->meet + STEPS * S;
+        s->rest = s->leave + STEPS * S;
+        for (w.head = 0; w.head < r->n_heads; w.head++) walk_head(&w);
+    }
+    free(wide);
+    free(narrow);
+    return made;
 }
 
-/* Rows of the heads that share the keys of head_k. u: [n_tokens + 2 S]. */
-HW__SIMD static void scan_group(float *out, size_t stride, const hw__recurrent *r, size_t head_k, size_t row,
-                                double *u) {
-    size_t S = r->key_size, group = r->n_heads / r->n_heads_k, T = r->n_tokens;
-    double *q = u + T, *k = q + S;
-    to_double(q, query_of(r, row, head_k), S);
-    for (size_t j = 0; j <= row; j++) {
-        to_double(k, key_of(r, j, head_k), S);
-        u[j] = dot(q, k, S);
-    }
-    for (size_t h = head_k * group; h < (head_k + 1) * group; h++) {
-        double left = 1;
-        for (size_t j = row + 1; j-- > 0;) {
-            out[h * stride + j] = (float)(u[j] * r->write[h * T + j] * left);
-            left *= r->keep[h * T + j];
+/* Scratch for the rows of a scan. */
+typedef struct scan_scratch {
+    float *met;    /* [n_rows, n_tokens] <q_t, k_j> of a key head */
+    double *reach; /* [n_tokens] write_j times what is kept from j to the first row, of a head */
+    double *q, *k; /* [S] */
+} scan_scratch;
+
+HW__SIMD static void meet_keys(const scan_scratch *s, const range *rows, const hw__recurrent *r, size_t head_k) {
+    for (size_t i = 0; i < rows->n; i++) {
+        to_double(s->q, query_of(r, rows->first + i, head_k), r->key_size);
+        for (size_t j = 0; j <= rows->first + i; j++) {
+            to_double(s->k, key_of(r, j, head_k), r->key_size);
+            s->met[i * r->n_tokens + j] = (float)dot(s->q, s->k, r->key_size);
         }
     }
 }
 
-static bool scan_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows) {
-    double *u = hw__alloc(r->n_tokens + 2 * r->key_size, sizeof *u);
-    for (size_t i = 0; u && i < n_rows; i++)
-        for (size_t g = 0; g < r->n_heads_k; g++) scan_group(out + i * r->n_heads * stride, stride, r, g, first + i, u);
-    free(u);
-    return u != NULL;
+/* row [first + 1] <- met reach kept. */
+HW__SIMD static void scale_reach(float *restrict row, const float *restrict met, const double *restrict reach,
+                                 double kept, size_t n) {
+    for (size_t j = 0; j < n; j++) row[j] = (float)(met[j] * reach[j] * kept);
+}
+
+/* Rows of one head from <q_t, k_j>: what is kept up to the first row is the same for all of them. */
+static void scan_head(const range *rows, const hw__recurrent *r, size_t h, const scan_scratch *s) {
+    const double *keep = r->keep + h * r->n_tokens;
+    const float *write = r->write + h * r->n_tokens;
+    double left = 1, kept = 1;
+    for (size_t j = rows->first + 1; j-- > 0; left *= keep[j]) s->reach[j] = write[j] * left;
+    for (size_t i = 0; i < rows->n; i++) {
+        size_t t = rows->first + i;
+        const float *met = s->met + i * r->n_tokens;
+        float *row = rows->out + (i * r->n_heads + h) * rows->stride;
+        if (i > 0) kept *= keep[t];
+        scale_reach(row, met, s->reach, kept, rows->first + 1);
+        left = 1;
+        for (size_t j = t; j > rows->first; left *= keep[j--]) row[j] = (float)(met[j] * write[j] * left);
+    }
+}
+
+static bool scan_rows(const range *rows, const hw__recurrent *r) {
+    size_t S = r->key_size, T = r->n_tokens, Hk = r->n_heads_k;
+    scan_scratch s = {.met = hw__alloc(rows->n, T * sizeof *s.met), .reach = hw__alloc(T + 2 * S, sizeof *s.reach)};
+    bool made = s.met && s.reach;
+    if (made) {
+        s.q = s.reach + T;
+        s.k = s.q + S;
+    }
+    for (size_t g = 0; made && g < Hk; g++) {
+        if (rows->n < FEW) {
+            meet_keys(&s, rows, r, g);
+        } else {
+            hw__matmul_bt((hw__part){s.met, T}, read_part(query_of(r, rows->first, g), Hk * S),
+                          read_part(key_of(r, 0, g), Hk * S), rows->n, S, rows->first + rows->n);
+        }
+        for (size_t h = g * (r->n_heads / Hk); h < (g + 1) * (r->n_heads / Hk); h++) scan_head(rows, r, h, &s);
+    }
+    free(s.met);
+    free(s.reach);
+    return made;
 }
 
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows) {
-    bool delta = r->kind == HW__RECURRENCE_DELTA;
-    if (delta ? !delta_rows(out, stride, r, first, n_rows) : !scan_rows(out, stride, r, first, n_rows)) return false;
+    const range rows = {out, stride, first, n_rows};
+    if (r->kind == HW__RECURRENCE_DELTA ? !delta_rows(&rows, r) : !scan_rows(&rows, r)) return false;
     for (size_t i = 0; r->own && i < n_rows; i++)
         for (size_t h = 0; h < r->n_heads; h++) out[(i * r->n_heads + h) * stride + first + i] += r->own[h];
     return true;

@@ -14,7 +14,7 @@
  *                a short convolution
  *
  * and what a token adds to its own row beside (D) is on the diagonal. Rows are signed and sum to nothing in particular.
- * Sums are double, in a fixed order.
+ * Steps and decays are double, in a fixed order; the products of many rows are BLAS's, in float.
  */
 #ifndef HW_MATH_RECURRENT_ROWS_H
 #define HW_MATH_RECURRENT_ROWS_H
@@ -53,8 +53,8 @@ typedef struct hw__recurrent {
 /* Whether the values of a head share one row; otherwise hw__recurrent_values() returns them weighted. */
 static inline bool hw__recurrent_has_rows(const hw__recurrent *r) { return r->kind < HW__RECURRENCE_CHANNELS; }
 
-/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns 0 .. row of each. False when memory runs
- * out. */
+/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns 0 .. row of each. Many rows are products of
+ * matrices (hw__blas_start() first), a few are sums in double. False when memory runs out. */
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows);
 
 /* out [n_rows, H, stride] <- A[t,j,c] v[c,j] for values v [H, n_tokens], for kinds without rows per head; of values in

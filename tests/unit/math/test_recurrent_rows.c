@@ -1,6 +1,8 @@
 /* test_recurrent_rows.c - rows of recurrent layers against a chain worked by hand and against the recurrence itself,
  * which is run forwards with values that are 1 at one token and 0 elsewhere. */
 #include "math/recurrent_rows.h"
+
+#include "math/blas.h"
 #include "support/fixture.h"
 
 #include <math.h>
@@ -8,13 +10,14 @@
 #include <string.h>
 
 enum {
-    T = 24,
+    T = 60,
     H = 6,
     HK = 3,
     S = 20,
-    FIRST = 11,
-    STRIDE = T + 3
-}; /* S: a whole number of lanes and a rest; tokens before FIRST: steps of 4 and a rest */
+    FIRST = 19,
+    STRIDE = T + 3,
+    FEW = 3 /* rows that take one step at a time */
+}; /* S: a whole number of lanes and a rest; tokens from FIRST on: blocks of steps and a rest, and before it */
 
 typedef struct arrays {
     float q[T * HK * S], k[T * HK * S], write[H * T], channels[T * H * S], rates[H * S], taps[H * S], own[H], v[H * T];
@@ -72,17 +75,21 @@ static double delta_forwards(const arrays *a, size_t h, size_t t, size_t j, bool
 static void a_delta_net_gives_what_its_recurrence_gives(void **state) {
     (void)state;
     static arrays a;
-    static float rows[(T - FIRST) * H * STRIDE];
+    static float rows[(T - FIRST) * H * STRIDE], few[FEW * H * STRIDE];
     fill(&a);
     for (int by_channel = 0; by_channel < 2; by_channel++) {
         hw__recurrent r = layer(&a, HW__RECURRENCE_DELTA);
         if (by_channel) r.keep_channels = a.channels;
         assert_true(hw__recurrent_rows(rows, STRIDE, &r, FIRST, T - FIRST));
+        assert_true(hw__recurrent_rows(few, STRIDE, &r, FIRST, FEW));
         for (size_t t = FIRST; t < T; t++)
             for (size_t h = 0; h < H; h++)
-                for (size_t j = 0; j <= t; j++)
-                    assert_close(rows[((t - FIRST) * H + h) * STRIDE + j], delta_forwards(&a, h, t, j, by_channel),
-                                 1e-7); /* a float's rounding of numbers below 1 */
+                for (size_t j = 0; j <= t; j++) {
+                    double want = delta_forwards(&a, h, t, j, by_channel);
+                    size_t at = ((t - FIRST) * H + h) * STRIDE + j;
+                    assert_close(rows[at], want, 1e-7); /* a float's rounding of numbers below 1 */
+                    if (t - FIRST < FEW) assert_close(few[at], want, 1e-7);
+                }
     }
 }
 
@@ -131,15 +138,20 @@ static double scan_forwards(const arrays *a, size_t h, size_t t, size_t j) {
 static void a_scan_gives_what_its_recurrence_gives(void **state) {
     (void)state;
     static arrays a;
-    static float rows[(T - FIRST) * H * STRIDE];
+    static float rows[(T - FIRST) * H * STRIDE], few[FEW * H * STRIDE];
     fill(&a);
     hw__recurrent r = layer(&a, HW__RECURRENCE_SCAN);
     r.own = a.own;
     assert_true(hw__recurrent_rows(rows, STRIDE, &r, FIRST, T - FIRST));
+    assert_true(hw__recurrent_rows(few, STRIDE, &r, FIRST, FEW));
     for (size_t t = FIRST; t < T; t++)
         for (size_t h = 0; h < H; h++)
-            for (size_t j = 0; j <= t; j++)
-                assert_close(rows[((t - FIRST) * H + h) * STRIDE + j], scan_forwards(&a, h, t, j), 1e-7);
+            for (size_t j = 0; j <= t; j++) {
+                double want = scan_forwards(&a, h, t, j);
+                size_t at = ((t - FIRST) * H + h) * STRIDE + j;
+                assert_close(rows[at], want, 1e-7);
+                if (t - FIRST < FEW) assert_close(few[at], want, 1e-7);
+            }
 }
 
 /* One group of keys for all channels, each with rates of its own. */
@@ -215,6 +227,12 @@ static void taps_reach_as_far_back_as_there_are(void **state) {
                              t - j < 3 ? (double)a.taps[c * 3 + 2 - (t - j)] * a.v[c * T + j] : 0, 1e-7);
 }
 
+static int start_blas(void **state) {
+    (void)state;
+    hw_error err;
+    return hw__blas_start(&err) == HW_OK ? 0 : -1;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_delta_net_gives_what_its_recurrence_gives),
@@ -224,5 +242,5 @@ int main(void) {
         cmocka_unit_test(parts_of_values_go_to_their_tokens),
         cmocka_unit_test(taps_reach_as_far_back_as_there_are),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start_blas, NULL);
 }
