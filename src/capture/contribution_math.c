@@ -24,7 +24,7 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
                                     const hw__values *values, hw_error *err) {
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
     size_t n_vectors = values->n_heads * taps_of(values);
-    if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
+    if (!hw__mul(&partial, n * group * taps_of(values), BLOCK)) partial = SIZE_MAX;
     if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_vectors == n_vectors && scratch->width >= width &&
         scratch->n_partial >= partial)
         return HW_OK;
@@ -82,6 +82,12 @@ HW__SIMD static void add_products(float *restrict out, const float *restrict a, 
     for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k];
 }
 
+/* out [n] <- out + sum_i a[k + i] b[i BLOCK + k], i = 0 .. 3. */
+HW__SIMD static void add_four(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
+    const float *b1 = b + BLOCK, *b2 = b1 + BLOCK, *b3 = b2 + BLOCK;
+    for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k] + a[k + 1] * b1[k] + a[k + 2] * b2[k] + a[k + 3] * b3[k];
+}
+
 HW__SIMD static void scale(float *out, size_t n, float by) {
     for (size_t k = 0; k < n; k++) out[k] *= by;
 }
@@ -103,18 +109,29 @@ static size_t columns_of(const hw__row *row, size_t first, size_t n) {
     return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
 }
 
-/* Columns from `first` on, and the part of their values. */
+/* Columns first .. first + n - 1. */
 typedef struct column_block {
-    size_t first, n, tap;
+    size_t first, n;
 } column_block;
 
-/* Adds the products of one KV head's query heads in a block of columns: met [group, BLOCK]. */
-static void add_heads(const hw__dot_product *m, const float *partial, size_t kv, size_t group,
+/* Adds the products of one head in a block of columns, n_taps parts: met [taps, BLOCK]. */
+static void add_head(const hw__dot_product *m, const float *attn, const float *met, size_t n_taps,
+                     const column_block *block) {
+    float *out = m->out + block->first;
+    size_t whole = n_taps == 4 ? columns_of(m->row, block->first + 3, block->n) : 0;
+    add_four(out, attn, met, whole);
+    for (size_t i = 0; i < n_taps; i++) {
+        size_t n = columns_of(m->row, block->first + i, block->n);
+        add_products(out + whole, attn + whole + i, met + i * BLOCK + whole, n - whole);
+    }
+}
+
+/* Adds the products of one KV head's query heads in a block of columns: met [group, taps, BLOCK]. */
+static void add_heads(const hw__dot_product *m, const float *met, size_t kv, const hw__values *values,
                       const column_block *block) {
-    const float *attn = m->row->heads + kv * group * m->row->stride + block->first + block->tap;
-    size_t n = columns_of(m->row, block->first + block->tap, block->n);
-    for (size_t h = 0; h < group; h++)
-        add_products(m->out + block->first, attn + h * m->row->stride, partial + h * BLOCK, n);
+    size_t group = values->n_heads / values->n_heads_kv, taps = taps_of(values);
+    const float *attn = m->row->heads + kv * group * m->row->stride + block->first;
+    for (size_t h = 0; h < group; h++) add_head(m, attn + h * m->row->stride, met + h * taps * BLOCK, taps, block);
 }
 
 /* The products of a layer; scratch->query has n_queries: one for each product (`own`), or one for each direction. */
@@ -127,15 +144,18 @@ typedef struct product_list {
 static void multiply_block(const product_list *list, const hw__values *values, const column_block *block,
                            const hw__contribution_scratch *scratch) {
     const hw__dot_product *dot_products = list->dot_products;
-    size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv;
+    size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv, taps = taps_of(values);
     size_t d = values->head_size, T = values->n_tokens;
-    float *v = values->v + block->tap * values->n_heads_kv * d * T + block->first;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        hw__matmul_part((hw__part){scratch->partial, BLOCK}, (hw__part){scratch->query + kv * n_queries * group * d, d},
-                        (hw__part){v + kv * d * T, T}, (hw__matmul_size){n_queries * group, d, block->n}, false);
+        for (size_t i = 0; i < taps; i++)
+            hw__matmul_part((hw__part){scratch->partial + i * BLOCK, taps * BLOCK},
+                            (hw__part){scratch->query + kv * n_queries * group * d, d},
+                            (hw__part){values->v + (i * values->n_heads_kv + kv) * d * T + block->first, T},
+                            (hw__matmul_size){n_queries * group, d, block->n}, false);
         for (size_t i = 0; i < list->n; i++)
-            add_heads(&dot_products[i], scratch->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
-                      kv, group, block);
+            add_heads(&dot_products[i],
+                      scratch->partial + (list->own ? i : dot_products[i].direction) * group * taps * BLOCK, kv, values,
+                      block);
     }
 }
 
@@ -158,9 +178,8 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        for (size_t tap = 0; tap < taps_of(values); tap++)
-            multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values,
-                           &(column_block){first, take, tap}, scratch);
+        multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values,
+                       &(column_block){first, take}, scratch);
         for (size_t i = 0; i < n; i++)
             scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].scale);
     }

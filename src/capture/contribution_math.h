@@ -41,7 +41,7 @@ typedef struct hw__contribution_scratch {
     float *direction; /* [n, D] filled by the caller */
     float *projected; /* [n, H d] */
     float *query;     /* [H_kv, n H/H_kv, d] */
-    float *partial;   /* [n H/H_kv, BLOCK] */
+    float *partial;   /* [n H/H_kv, taps, BLOCK] */
     float *gathered;  /* [columns at once, d] values of one KV head, for the vector measures */
     float *vectors;   /* [taps, H, columns at once, D] */
     double *stream;   /* [3, D] of one row */

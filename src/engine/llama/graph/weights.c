@@ -118,6 +118,10 @@ static hw_err add_adapter(float *wo, const hw__lora *l, const size_t *channels, 
     return rc;
 }
 
+HW__SIMD static void multiply(float *restrict to, const float *restrict by, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] *= by[i];
+}
+
 /* out->wo <- the output projection of channels [n], or of all D if they are NULL, with adapters and the gain before
  * it. */
 static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, const size_t *channels,
@@ -143,7 +147,7 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
                     : hw__fail_memory(err, g->sub_gain, n_gain, sizeof *gain);
     }
     rc = hw__gguf_rows(e->file, gain, (hw__gguf_part){g->sub_gain, 0, 1, n_gain}, err);
-    for (size_t i = 0; rc == HW_OK && i < n * width; i++) out->wo[i] *= gain[i % n_gain];
+    for (size_t i = 0; rc == HW_OK && i < n * width; i += n_gain) multiply(out->wo + i, gain, n_gain);
     free(gain);
     return rc;
 }
