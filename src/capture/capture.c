@@ -127,15 +127,20 @@ static bool is_hybrid(const hw__capture *c) {
 static hw_err capture_stream(void *ctx, size_t source, const hw__stream *stream, hw_error *err) {
     hw__capture *c = ctx;
     if (is_hybrid(c)) note_added(c, source, stream);
-    return c->pending.wanted ? hw__signal_batch_stream(&c->pending, source, stream, err) : HW_OK;
+    hw_err rc = hw__unread_stream(&c->unread, source, stream, err);
+    return rc == HW_OK && c->pending.wanted ? hw__signal_batch_stream(&c->pending, source, stream, err) : rc;
 }
 
 static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
-    return hw__signal_batch_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+    hw__capture *c = ctx;
+    hw__unread_final(&c->unread, rows, n_rows, q0);
+    return c->pending.wanted ? hw__signal_batch_final(&c->pending, rows, n_rows, q0, err) : HW_OK;
 }
 
 static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
-    return hw__signal_batch_origin(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+    hw__capture *c = ctx;
+    hw_err rc = hw__unread_origin(&c->unread, rows, n_rows, q0, err);
+    return rc == HW_OK && c->pending.wanted ? hw__signal_batch_origin(&c->pending, rows, n_rows, q0, err) : rc;
 }
 
 static hw_err capture_mixing(void *ctx, const float *row, size_t q, hw_error *err) {
@@ -143,13 +148,15 @@ static hw_err capture_mixing(void *ctx, const float *row, size_t q, hw_error *er
 }
 
 hw__sink hw__capture_sink(hw__capture *capture) {
-    bool streams = capture->pending.wanted != 0, shares = !streams && capture->trace && is_hybrid(capture);
+    bool streams = capture->pending.wanted != 0;
+    bool unread = capture->trace && capture->unread.unread && !capture->trace->run->model.values_problem[0];
+    bool shares = !streams && capture->trace && (unread || is_hybrid(capture));
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .values = hw__signal_batch_reads_values(&capture->pending),
                       .stream = streams || shares ? capture_stream : NULL,
-                      .final = streams ? capture_final : NULL,
-                      .origin = streams ? capture_origin : NULL,
+                      .final = streams || unread ? capture_final : NULL,
+                      .origin = streams || unread ? capture_origin : NULL,
                       .mixing = streams ? capture_mixing : NULL,
                       .rows_from = shown_from(capture),
                       .stream_from =
@@ -379,6 +386,10 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     s->trace->growing = true;
     s->capture = (hw__capture){
         .trace = s->trace, .sinks = s->run->model.has_sinks, .n_threads = s->engine->n_threads, .explainer = x};
+    s->capture.unread = (hw__unread_share){.unread = s->engine->unread,
+                                           .n_sources = s->trace->n_sources,
+                                           .n_embd = (size_t)s->run->model.n_embd,
+                                           .first = s->run->n_prompt - 1};
     const hw_method_params *sums = hw__explainer_sums(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */
@@ -394,6 +405,7 @@ static hw_err finish_capture(session *s, hw_error *err) {
     const double *added = s->capture.added;
     s->trace->growing = false;
     if (added[0] + added[1] > 0) s->run->recurrent_share = added[1] / (added[0] + added[1]);
+    if (rc == HW_OK) rc = hw__unread_remark(&s->capture.unread, s->run, err);
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
 }
@@ -442,6 +454,7 @@ static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_o
     if (rc != HW_OK) return rc;
     rc = run_session(s, captures, n_ctx, err);
     hw__signal_batch_free(&s->capture.pending);
+    hw__unread_free(&s->capture.unread);
     free(s->prompt.ids);
     free(s->given.ids);
     if (rc == HW_OK) return HW_OK;

@@ -8,6 +8,7 @@
 #define HW_CAPTURE_CAPTURE_H
 
 #include "capture/signal_batch.h"
+#include "capture/unread_share.h"
 #include "methods/explainer.h"
 
 /* A sink that fuses rows into a trace and checks each: finite, not negative, sum 1 (less with `sinks`). */
@@ -18,6 +19,7 @@ typedef struct hw__capture {
     hw_explainer *explainer;                /* may consume streamed prompt rows; NULL: none */
     size_t held_layer, held_from, held_end; /* rows of one layer that are streamed when their signals are complete */
     hw__signal_batch pending;               /* zeroed: no signals */
+    hw__unread_share unread;
     double added[2]; /* norms of what attention and what recurrent layers added to target rows, summed */
 } hw__capture;
 hw__sink hw__capture_sink(hw__capture *capture);

@@ -241,6 +241,8 @@ struct hw__engine {
     size_t n_mixing;           /* 0: the final stream is a sum of contributions, each with a fixed factor. Else it mixes
                                   them by factors of the row, of which there are so many floats; the stream is then
                                   shown only by decodes of a single token with logits */
+    const int32_t *unread;     /* [n_sources + 1] blocks between the source before and this one, or the end, that read
+                                  other tokens and are no source; NULL: none */
     bool values_shared;
     bool generates; /* it generates text token by token, even if that cannot be explained */
 };

@@ -63,7 +63,7 @@ typedef struct range {
  *     a_i = write_i (<k_i, F[top,i] U> - sum_{m>i} a_m <k_i, F[m,i] k_m>)
  *     u <- F[top,base-1] U - sum_m a_m F[m,base-1] k_m
  *
- * which is linear in U: a_i = <p_i, U> with p_i = write_i (F[top,i] k_i - sum_{m>i} <k_i, F[m,i] k_m> p_m). The p do not
+ * which is linear in U: a_i = <p_i, U>, p_i = write_i (F[top,i] k_i - sum_{m>i} <k_i, F[m,i] k_m> p_m). The p do not
  * depend on the row, so the steps of many rows are two products of matrices.
  */
 enum { STEPS = 16, FEW = 8 };
@@ -72,7 +72,8 @@ typedef struct steps {
     double *p, *left; /* [n, S] of each token; F[m,base-1] k_m */
     double *all;      /* [S] F[top,base-1], and 2 S more as scratch */
     float *k;         /* [n, S] keys */
-    float *meet;      /* [n, S] p */
+    float *turned;    /* [S, n] keys */
+    float *meet;      /* [S, n] p: columns of products are a row's */
     float *leave;     /* [n, S] -F[m,base-1] k_m */
     float *rest;      /* [S] F[top,base-1] */
 } steps;
@@ -109,15 +110,14 @@ HW__SIMD static void make_steps_by_channel(steps *s, const hw__recurrent *r, siz
         multiply(s->all, keep, S);
         for (size_t m = i; m < s->n; m++) multiply(s->left + m * S, keep, S);
     }
-    for (size_t i = 0; i < s->n * S; i++) {
-        s->meet[i] = (float)s->p[i];
-        s->leave[i] = -(float)s->left[i];
-    }
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t c = 0; c < S; c++) s->meet[c * s->n + i] = (float)s->p[i * S + c];
+    for (size_t i = 0; i < s->n * S; i++) s->leave[i] = -(float)s->left[i];
     for (size_t c = 0; c < S; c++) s->rest[c] = (float)s->all[c];
 }
 
-/* p = by k, where `by` [n, n] <- (1 + L)^-1 diag(write F), L[i,m] = write_i F[m,i] met[i,m]; left [n] <- F[m,base-1];
- * returns F[top,base-1]. */
+/* p_i = sum_m by[m,i] k_m: the transpose of `by` [n, n] <- (1 + L)^-1 diag(write F), L[i,m] = write_i F[m,i] met[i,m];
+ * left [n] <- F[m,base-1]; returns F[top,base-1]. */
 HW__SIMD static double solve(float by[STEPS * STEPS], double left[STEPS], const float met[STEPS * STEPS], size_t n,
                              const double *keep, const float *write) {
     double rows[STEPS][STEPS] = {{0}}, all = 1;
@@ -130,7 +130,7 @@ HW__SIMD static double solve(float by[STEPS * STEPS], double left[STEPS], const 
         all *= keep[i];
     }
     for (size_t i = 0; i < n; i++)
-        for (size_t m = 0; m < n; m++) by[i * n + m] = (float)rows[i][m];
+        for (size_t m = 0; m < n; m++) by[m * n + i] = (float)rows[i][m];
     return all;
 }
 
@@ -139,22 +139,27 @@ static void make_steps_by_head(steps *s, const hw__recurrent *r, size_t h, size_
     size_t S = s->S, n = s->n, at = h * r->n_tokens + base;
     float met[STEPS * STEPS], by[STEPS * STEPS];
     double left[STEPS];
-    const hw__part keys = {s->k, S};
-    hw__matmul_bt((hw__part){met, n}, keys, keys, n, S, n);
+    hw__matmul(met, s->k, s->turned, n, S, n);
     double all = solve(by, left, met, n, r->keep + at, r->write + at);
-    hw__matmul(s->meet, by, s->k, n, n, S);
+    hw__matmul(s->meet, s->turned, by, S, n, n);
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < S; c++) s->leave[i * S + c] = -(float)left[i] * s->k[i * S + c];
     for (size_t c = 0; c < S; c++) s->rest[c] = (float)all;
 }
 
+/* to [S, n] <- from [n, S]. */
+HW__SIMD static void turn(float *restrict to, const float *restrict from, size_t n, size_t S) {
+    for (size_t c = 0; c < S; c++)
+        for (size_t i = 0; i < n; i++) to[c * n + i] = from[i * S + c];
+}
+
 static void make_steps(steps *s, const hw__recurrent *r, size_t h, size_t base, size_t n) {
     s->n = n;
-    for (size_t i = 0; i < n; i++)
-        memcpy(s->k + i * s->S, key_of(r, base + i, h % r->n_heads_k), s->S * sizeof *s->k);
+    for (size_t i = 0; i < n; i++) memcpy(s->k + i * s->S, key_of(r, base + i, h % r->n_heads_k), s->S * sizeof *s->k);
     if (r->keep_channels) {
         make_steps_by_channel(s, r, h, base);
     } else {
+        turn(s->turned, s->k, n, s->S);
         make_steps_by_head(s, r, h, base);
     }
 }
@@ -180,7 +185,8 @@ HW__SIMD static void keep_rest(float *restrict u, const float *restrict rest, si
 /* Takes the steps for n_rows rows, `next` floats apart: u [n_rows, S]. */
 static void take_steps(float *row, size_t next, float *u, size_t n_rows, const steps *s) {
     size_t S = s->S;
-    hw__matmul_bt((hw__part){row, next}, (hw__part){u, S}, (hw__part){s->meet, S}, n_rows, S, s->n);
+    hw__matmul_part((hw__part){row, next}, (hw__part){u, S}, (hw__part){s->meet, s->n},
+                    (hw__matmul_size){n_rows, S, s->n}, false);
     keep_rest(u, s->rest, n_rows, S);
     hw__matmul_part((hw__part){u, S}, (hw__part){row, next}, (hw__part){s->leave, S},
                     (hw__matmul_size){n_rows, s->n, S}, true);
@@ -189,7 +195,7 @@ static void take_steps(float *row, size_t next, float *u, size_t n_rows, const s
 /* Rows of one head of a delta net on their way back. */
 typedef struct walk {
     range rows;
-    const hw__recurrent *of;
+    const hw__recurrent *layer;
     size_t head;
     steps steps;
     double *key, *keep; /* [S] of a single step */
@@ -198,17 +204,17 @@ typedef struct walk {
 } walk;
 
 static float *row_at(const walk *w, size_t row, size_t token) {
-    return w->rows.out + ((row - w->rows.first) * w->of->n_heads + w->head) * w->rows.stride + token;
+    return w->rows.out + ((row - w->rows.first) * w->layer->n_heads + w->head) * w->rows.stride + token;
 }
 
 /* Rows begin .. end - 1 go from their own tokens back to token `to`, one step at a time. */
 static void take_single_steps(walk *w, size_t begin, size_t end, size_t to) {
     size_t S = w->steps.S;
     for (size_t t = begin; t < end; t++)
-        to_double(w->begun + (t - begin) * S, query_of(w->of, t, w->head % w->of->n_heads_k), S);
+        to_double(w->begun + (t - begin) * S, query_of(w->layer, t, w->head % w->layer->n_heads_k), S);
     for (size_t t = end; t-- > to;) {
-        double write = w->of->write[w->head * w->of->n_tokens + t];
-        read_step(w->key, w->keep, w->of, w->head, t);
+        double write = w->layer->write[w->head * w->layer->n_tokens + t];
+        read_step(w->key, w->keep, w->layer, w->head, t);
         for (size_t i = t > begin ? t : begin; i < end; i++)
             *row_at(w, i, t) = take_step(w->begun + (i - begin) * S, write, w->key, w->keep, S);
     }
@@ -216,13 +222,13 @@ static void take_single_steps(walk *w, size_t begin, size_t end, size_t to) {
 
 /* All rows that begin at or after token `top` go back together, and rows join where they begin. */
 static void take_all_steps(walk *w) {
-    size_t first = w->rows.first, end = first + w->rows.n, S = w->steps.S, next = w->of->n_heads * w->rows.stride;
+    size_t first = w->rows.first, end = first + w->rows.n, S = w->steps.S, next = w->layer->n_heads * w->rows.stride;
     for (size_t top = end, base; top > 0; top = base) {
         size_t n = top > first && top - first < STEPS ? top - first : top < STEPS ? top : STEPS;
         size_t from = top > first ? top : first; /* rows that have begun */
         base = top - n;
         if (from < end) {
-            make_steps(&w->steps, w->of, w->head, base, n);
+            make_steps(&w->steps, w->layer, w->head, base, n);
             take_steps(row_at(w, from, base), next, w->u + (from - first) * S, end - from, &w->steps);
         }
         if (top <= first) continue;
@@ -242,8 +248,8 @@ static void walk_head(walk *w) {
 static bool delta_rows(const range *rows, const hw__recurrent *r) {
     size_t S = r->key_size;
     double *wide = hw__alloc(3 * STEPS + 5, S * sizeof *wide);
-    float *narrow = hw__alloc(rows->n + 3 * STEPS + 1, S * sizeof *narrow);
-    walk w = {.rows = *rows, .of = r, .steps.S = S, .begun = wide, .u = narrow};
+    float *narrow = hw__alloc(rows->n + 4 * STEPS + 1, S * sizeof *narrow);
+    walk w = {.rows = *rows, .layer = r, .steps.S = S, .begun = wide, .u = narrow};
     bool made = wide && narrow;
     if (made) {
         steps *s = &w.steps;
@@ -253,7 +259,8 @@ static bool delta_rows(const range *rows, const hw__recurrent *r) {
         s->left = s->p + STEPS * S;
         s->all = s->left + STEPS * S;
         s->k = narrow + rows->n * S;
-        s->meet = s->k + STEPS * S;
+        s->turned = s->k + STEPS * S;
+        s->meet = s->turned + STEPS * S;
         s->leave = s->meet + STEPS * S;
         s->rest = s->leave + STEPS * S;
         for (w.head = 0; w.head < r->n_heads; w.head++) walk_head(&w);

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub:
     """A model hub: files by path, and what it does wrong."""
 
-    def __init__(self, files):
+    def __init__(self, files, certificate=None):
         self.files = files
         self.requests = []  # path and first byte of each request for a file
         self.cut = []  # after how many bytes the next answers end
@@ -41,8 +42,12 @@ class Hub:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        self.address = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_port}"
 
     def entries(self):
         return self.extra + [
@@ -298,3 +303,87 @@ def test_an_entry_that_points_nowhere_is_mended(headwater, hub, folder):
     next((folder / "blobs").iterdir()).unlink()
     assert "points nowhere" in headwater("info", "-m", f"hf:{REPO}").err
     assert_complete(get(headwater), folder, hub)
+
+
+# ------------------------------------------------------------------ HTTPS
+
+
+def openssl(*arguments, folder):
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Of an authority (ca.pem), and signed by it: for 127.0.0.1, for another host, and one that has expired; each with
+    its key in one file."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority", folder=folder)
+    kinds = (("good", "IP:127.0.0.1", "2"), ("other", "DNS:hub.example", "2"), ("old", "IP:127.0.0.1", "-1"))
+    for name, host, days in kinds:
+        (folder / "extensions").write_text(f"subjectAltName={host}")
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=hub", folder=folder)
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                days, "-extfile", "extensions", "-out", f"{name}.crt", folder=folder)
+        parts = [(folder / f"{name}.{kind}").read_bytes() for kind in ("crt", "key")]
+        (folder / f"{name}.pem").write_bytes(b"".join(parts))
+    return folder
+
+
+@pytest.fixture
+def secure_hub(hub, certificates, monkeypatch):
+    """Makes a hub over HTTPS, with one of the certificates."""
+    made = []
+
+    def make(name):
+        made.append(Hub(hub.files, certificates / f"{name}.pem"))
+        monkeypatch.setenv("HF_ENDPOINT", made[-1].address)
+        return made[-1]
+
+    for variable in ("CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    yield make
+    for h in made:
+        h.server.shutdown()
+
+
+@pytest.mark.parametrize("variable", ["CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_https_with_an_authority_of_the_user(headwater, secure_hub, folder, certificates, monkeypatch, variable):
+    h = secure_hub("good")
+    monkeypatch.setenv(variable, str(certificates / "ca.pem"))
+    h.cut = [100_000]
+    assert_complete(get(headwater), folder, h)
+    assert len(h.requests) == 2
+
+
+@pytest.mark.parametrize(("certificate", "trusted", "says"), [
+    ("good", None, "certificate"),  # an authority that the system does not know
+    ("other", "ca.pem", "127.0.0.1"),  # for another host
+    ("old", "ca.pem", "expired"),
+    ("good", "absent.pem", "absent.pem"),
+])
+def test_a_certificate_that_is_not_accepted(
+    headwater, secure_hub, folder, certificates, monkeypatch, certificate, trusted, says
+):
+    h = secure_hub(certificate)
+    if trusted:
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(certificates / trusted))
+    done = get(headwater)
+    assert done.status == 1 and "the certificate of 127.0.0.1" in done.err and "is not accepted" in done.err, done.err
+    assert says in done.err and "SSL_CERT_FILE" in done.err
+    assert not h.requests and not folder.exists()
+
+
+def test_https_that_redirects_to_http(headwater, secure_hub, hub, folder, certificates, monkeypatch):
+    h = secure_hub("good")
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(certificates / "ca.pem"))
+
+    def redirect(request):
+        request.send_response(302)
+        request.send_header("Location", hub.address + request.path)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    h.answer = redirect
+    done = get(headwater)
+    assert done.status == 1 and "does not answer" in done.err and not hub.requests

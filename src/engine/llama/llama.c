@@ -75,6 +75,7 @@ static void close_engine(hw__engine *base) {
     free(e->ids);
     hw__control_tokens_clear(&e->controls);
     free(e->layers);
+    free(e->unread);
     free(e->layer_of);
     hw__recurrent_free(e);
     free(e->sources);

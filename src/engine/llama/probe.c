@@ -211,6 +211,7 @@ static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, bool
     hw_err rc = hw__llama_record(e, ids, n, err);
     e->needs_logits = rc == HW_OK && overwrites_logits(&e->record);
     if (rc == HW_OK) rc = find_sources(e, recurrent, err);
+    if (rc == HW_OK) rc = hw__find_unread(e, err);
     if (rc == HW_OK) rc = hw__graph_walk(e, err);
     hw__record_free(&e->record);
     return rc;
@@ -386,6 +387,16 @@ static hw_err probe_mixed(hw__llama_engine *e, const int32_t *ids, hw_error *err
     return rc;
 }
 
+/* Blocks that read other tokens and are no source. */
+static void report_unread(hw__llama_engine *e) {
+    if (e->n_unread == 0) return;
+    e->base.unread = e->unread;
+    if (!e->recurrent_problem[0])
+        snprintf(e->recurrent_problem, sizeof e->recurrent_problem,
+                 "%d of %d blocks read other tokens by operations that no method follows", e->n_unread,
+                 e->info.n_blocks);
+}
+
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     if (rc != HW_OK) return rc;
@@ -398,5 +409,6 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
     rc = probe_model(e, ids, false, err);
     if (rc == HW_OK && e->values_problem[0] && e->info.n_sources && !e->problem[0]) rc = probe_mixed(e, ids, err);
+    report_unread(e);
     return rc == HW_OK && e->no_memory ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
 }

@@ -17,7 +17,7 @@ enum {
     FIRST = 19,
     STRIDE = T + 3,
     FEW = 3 /* rows that take one step at a time */
-}; /* S: a whole number of lanes and a rest; tokens from FIRST on: blocks of steps and a rest, and before it */
+};          /* S: a whole number of lanes and a rest; tokens from FIRST on: blocks of steps and a rest, and before it */
 
 typedef struct arrays {
     float q[T * HK * S], k[T * HK * S], write[H * T], channels[T * H * S], rates[H * S], taps[H * S], own[H], v[H * T];

@@ -83,6 +83,11 @@ static hw_err explain(const hub_repo *repo, const http_failure *f, hw_error *err
                         "%s cannot be reached (%s): is there a network? `headwater models` lists what is on this "
                         "machine",
                         host, f->reason);
+    if (f->untrusted)
+        return hw__fail(err, HW_ERR_IO,
+                        "the certificate of %s is not accepted: %s (CURL_CA_BUNDLE or SSL_CERT_FILE names a file with "
+                        "the certificates of authorities in place of the system's)",
+                        host, f->reason);
     if (f->status == 401 || f->status == 403)
         return hw__fail(err, HW_ERR_IO, "%s refuses access to %s (%ld): set HF_TOKEN to a token that may read it", host,
                         repo->name, f->status);

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Numbers of curl/curl.h. */
@@ -28,12 +29,14 @@ enum {
     OPTION_PROTOCOLS = 181,
     OPTION_REDIRECT_PROTOCOLS = 182,
     OPTION_PROGRESS_DATA = 10057,
+    OPTION_AUTHORITIES = 10065,
     OPTION_BEARER = 10220,
     OPTION_WRITE_FUNCTION = 20011,
     OPTION_PROGRESS_FUNCTION = 20219,
     OPTION_RESUME_FROM = 30116,
     INFO_STATUS = 0x200002,
     PROTOCOLS_HTTP = 1 | 2,
+    PROTOCOL_HTTPS = 2,
     AUTH_BEARER = 1 << 6,
     ERROR_CAPACITY = 256
 };
@@ -46,7 +49,8 @@ enum result {
     RESULT_NO_CONNECTION = 7,
     RESULT_HTTP_ERROR = 22,
     RESULT_NO_RANGE = 33,
-    RESULT_BAD_CERTIFICATE = 60
+    RESULT_BAD_CERTIFICATE = 60,
+    RESULT_BAD_AUTHORITIES = 77
 };
 
 static struct {
@@ -113,8 +117,16 @@ static int watch(void *ctx, int64_t total, int64_t now, int64_t up_total, int64_
     return t->stopped;
 }
 
+/* File of certificates of authorities that the user trusts, as curl reads it; NULL: the system's. */
+static const char *authorities(void) {
+    const char *file = getenv("CURL_CA_BUNDLE");
+    if (!file || !*file) file = getenv("SSL_CERT_FILE");
+    return file && *file ? file : NULL;
+}
+
 static bool set_options(transfer *t, char *text) {
     const http_request *r = t->request;
+    bool secure = strncmp(r->url, "https://", 8) == 0; /* then it stays so */
     const struct {
         int option;
         long value;
@@ -127,7 +139,7 @@ static bool set_options(transfer *t, char *text) {
                    {OPTION_LOW_SPEED_LIMIT, 1},
                    {OPTION_LOW_SPEED_TIME, 60},
                    {OPTION_PROTOCOLS, PROTOCOLS_HTTP},
-                   {OPTION_REDIRECT_PROTOCOLS, PROTOCOLS_HTTP}};
+                   {OPTION_REDIRECT_PROTOCOLS, secure ? PROTOCOL_HTTPS : PROTOCOLS_HTTP}};
     bool ok = curl.set(t->handle, OPTION_URL, r->url) == RESULT_OK &&
               curl.set(t->handle, OPTION_USER_AGENT, "headwater/" HW_VERSION) == RESULT_OK &&
               curl.set(t->handle, OPTION_ERROR_BUFFER, text) == RESULT_OK &&
@@ -138,6 +150,7 @@ static bool set_options(transfer *t, char *text) {
               curl.set(t->handle, OPTION_RESUME_FROM, (int64_t)r->first) == RESULT_OK;
     for (size_t i = 0; ok && i < sizeof numbers / sizeof *numbers; i++)
         ok = curl.set(t->handle, numbers[i].option, numbers[i].value) == RESULT_OK;
+    if (ok && authorities()) ok = curl.set(t->handle, OPTION_AUTHORITIES, authorities()) == RESULT_OK;
     if (ok && r->token && *r->token)
         ok = curl.set(t->handle, OPTION_HTTP_AUTH, (long)AUTH_BEARER) == RESULT_OK &&
              curl.set(t->handle, OPTION_BEARER, r->token) == RESULT_OK;
@@ -149,9 +162,10 @@ static void explain_failure(transfer *t, int result, const char *text) {
     curl.info(t->handle, INFO_STATUS, &f->status);
     f->no_range = f->no_range || result == RESULT_NO_RANGE || (t->request->first && f->status == 416);
     f->unreachable = result == RESULT_NO_HOST || result == RESULT_NO_CONNECTION || result == RESULT_NO_PROXY;
+    f->untrusted = result == RESULT_BAD_CERTIFICATE || result == RESULT_BAD_AUTHORITIES;
     bool refused = result == RESULT_HTTP_ERROR && f->status < 500 && f->status != 429;
-    f->lasting = f->unreachable || f->not_taken || refused || result == RESULT_BAD_CERTIFICATE ||
-                 result == RESULT_BAD_URL || result == RESULT_BAD_PROTOCOL;
+    f->lasting = f->unreachable || f->not_taken || refused || f->untrusted || result == RESULT_BAD_URL ||
+                 result == RESULT_BAD_PROTOCOL;
     snprintf(f->reason, sizeof f->reason, "%s", *text ? text : curl.text(result));
 }
 

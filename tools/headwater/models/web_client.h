@@ -24,6 +24,7 @@ typedef struct http_failure {
     bool no_range;    /* the server does not continue at `first` */
     bool lasting;     /* a second attempt would fail, too */
     bool unreachable; /* no connection was made */
+    bool untrusted;   /* its certificate is not accepted, or the authorities cannot be read */
     bool not_taken;   /* take() returned false */
     char reason[300];
 } http_failure;

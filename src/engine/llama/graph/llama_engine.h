@@ -181,6 +181,7 @@ typedef struct hw__llama_engine {
     int32_t *source_of; /* [n_blocks] source of each block's attention, -1 none */
     hw__recurrent_ops recurrent;
     char recurrent_problem[HW__LLAMA_TEXT];
+    int32_t *unread, n_unread; /* [2 n_blocks + 1] of base.unread; their number */
 
     /* The decode in progress. */
     const hw__sink *sink;
@@ -231,6 +232,8 @@ void hw__llama_taps_free(hw__llama_engine *e);
 
 /* recurrent_tap.c: allocates the data of recurrent operations; e->recurrent.source_of must be set. */
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err);
+/* Fills e->unread, while the graph is recorded and its sources are listed. */
+hw_err hw__find_unread(hw__llama_engine *e, hw_error *err);
 /* Finds the convolutions in front of the values of the recorded operations. */
 hw_err hw__recurrent_find_fronts(hw__llama_engine *e, hw_error *err);
 void hw__recurrent_free(hw__llama_engine *e);
