@@ -49,7 +49,8 @@ Notes:
   balance hold these factors, and the scales of norms, at their value in the pass. `contribution` refers to the stream
   that attention's output is added to, or, with hyper-connections, to the mixture that the block reads. Those that are
   not in the table (GLM 5 Next, Kimi K3, MiniMax-01) were held to the probe only, on llama.cpp's own random models.
-  MiniMax-01's lightning attention layers are read by no method: the balance counts them with the MLPs.
+  MiniMax-01's lightning attention layers are read by no method: the balance counts them with the MLPs,
+  and results say which share of the stream's change they and these made.
 - Hunyuan 4: llama.cpp rotates consecutive channels of queries and keys, Hugging Face's code the two halves of a head.
   The reference does as llama.cpp does.
 - Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
