@@ -1,6 +1,7 @@
-"""examples/: each compiles without warnings and prints a source for each token; those in C and in C++ the same."""
+"""examples/: each compiles without warnings and prints sources; those in C and in C++ the same."""
 
 import os
+import re
 
 import pytest
 from conftest import MODEL, ROOT, run
@@ -25,6 +26,17 @@ def test_each_token_has_its_source(examples):
     rows = [line.split(" <- ") for line in printed[0].splitlines()]
     assert len(rows) == 6
     assert all(token.strip() and source and source in PROMPT for token, source in rows)
+
+
+def test_an_answer_from_documents_names_those_that_it_is_based_on(build):
+    """With its own search: the document that has the answer is found, marked, and not the one beside it."""
+    done = run(build(ROOT / "examples/rag_citations.c", options=["-std=c99"]), MODEL, "Where is the key?")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer, *documents = done.stdout.splitlines()
+    assert "blue cup. [1]" in answer
+    assert re.fullmatch(r"\[1\] Notes: \d+% of the answer", documents[0]) and documents[1].startswith("    ")
+    shares = [int(re.search(r"(\d+)%", line)[1]) for line in documents]
+    assert len(shares) == 2 and shares[0] > 3 * shares[1]
 
 
 def test_errors_are_named(examples):
