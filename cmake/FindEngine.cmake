@@ -72,12 +72,10 @@ endif()
 if(Engine_FOUND)
     get_filename_component(ENGINE_LIB_DIR "${llama_LIBRARY}" DIRECTORY)
     set(ENGINE_BUNDLED FALSE)
-    set(ENGINE_INSTALL_RPATH "")
     if(llama_LIBRARY MATCHES "\\.so$"
        AND NOT ENGINE_LIB_DIR IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES
        AND NOT ENGINE_PREFIX STREQUAL "system")
         set(ENGINE_BUNDLED TRUE)
-        set(ENGINE_INSTALL_RPATH "$ORIGIN/headwater")
     endif()
 endif()
 

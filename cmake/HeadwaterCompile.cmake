@@ -36,13 +36,24 @@ endif()
 set(HEADWATER_WARN_CONVERSION -Wconversion -Wno-sign-conversion -Wno-float-conversion)
 
 set(HEADWATER_SANITIZE_FLAGS "")
-set(HEADWATER_LINK_STRICT "LINKER:-z,defs")
+# Linkers of ELF files know -z, --as-needed and version scripts; others do by themselves what the first two ask for.
+set(HEADWATER_ELF TRUE)
+set(HEADWATER_ORIGIN "$ORIGIN")
+if(APPLE OR WIN32)
+    set(HEADWATER_ELF FALSE)
+    set(HEADWATER_ORIGIN "@loader_path")
+endif()
+set(HEADWATER_LINK_STRICT "")
+if(HEADWATER_ELF)
+    set(HEADWATER_LINK_STRICT "LINKER:-z,defs")
+    add_link_options(LINKER:--as-needed)
+endif()
 if(HEADWATER_SANITIZE)
     set(HEADWATER_SANITIZE_FLAGS
         -fsanitize=${HEADWATER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     set(HEADWATER_LINK_STRICT "") # the sanitizer's run-time library resolves its own symbols
 endif()
-add_link_options(LINKER:--as-needed ${HEADWATER_SANITIZE_FLAGS})
+add_link_options(${HEADWATER_SANITIZE_FLAGS})
 
 function(headwater_compile target)
     target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math ${HEADWATER_WARNINGS} ${HEADWATER_SANITIZE_FLAGS})

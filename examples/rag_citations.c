@@ -24,7 +24,8 @@ static void stop(const hw_error *err) {
 static int shared_words(const char *text, const char *question) {
     int n = 0;
     char word[64];
-    for (size_t length; (length = strcspn(question, " ?")) > 0 || *question; question += length + (question[length] != 0)) {
+    for (size_t length; (length = strcspn(question, " ?")) > 0 || *question;
+         question += length + (question[length] != 0)) {
         snprintf(word, sizeof word, "%.*s", (int)length, question);
         n += length > 0 && strstr(text, word) != NULL;
     }
@@ -48,7 +49,8 @@ static size_t write_prompt(char *out, hw_span *spans, const document *found, con
     return n + (size_t)snprintf(out + n, MAX_PROMPT - n, "Question: %.400s", question);
 }
 
-static void print_answer(const hw_run *run, const hw_segments *passages, const hw_segments *answer, const hw_citation *c) {
+static void print_answer(const hw_run *run, const hw_segments *passages, const hw_segments *answer,
+                         const hw_citation *c) {
     size_t n_text, n_marked;
     const char *text = hw_run_completion(run, &n_text);
     const size_t *order = hw_citation_order(c, &n_marked); /* number [i + 1] is the passage order[i] */

@@ -3,7 +3,7 @@
 
 A software bill of materials (CycloneDX 1.6) of an installation: what its files were made of, and what they need to run.
 
-  linked       libraries that `ldd` finds outside PREFIX, with their own needs, by the Debian packages that they are from
+  linked       libraries that `ldd` finds outside PREFIX, with their own needs, as Debian packages
   opened       libraries that the program opens by name
   engine       llama.cpp with what it contains, by the pins of scripts/setup-engine.sh
   page         packages of web/package-lock.json that are in the page, not those that build it

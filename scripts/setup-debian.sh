@@ -45,6 +45,11 @@ needs=(
     "fish|command -v fish"
     "mandoc|command -v mandoc"
     "man-db|command -v man"
+    "debhelper|command -v dh"
+    "lintian|command -v lintian"
+    "mmdebstrap|command -v mmdebstrap"
+    "qemu-user-static|command -v qemu-aarch64-static"
+    "buildah|command -v buildah"
 )
 [[ ${1:-} != tests ]] || needs+=("abigail-tools|command -v abidiff")
 [[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # chromium --version would start the browser
