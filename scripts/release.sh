@@ -8,8 +8,8 @@
 #   Dockerfile                 the image, made from the packages
 #   SHA256SUMS                 of all these
 #
-# HEADWATER_LLAMA_PREFIX saves the engine's build, for trying it out. Needs scripts/setup-debian.sh packages, and for the
-# wheel `make setup-packages`.
+# HEADWATER_LLAMA_PREFIX saves the engine's build, for trying it out. Needs scripts/setup-debian.sh packages, and for
+# the wheel `make setup-packages`.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

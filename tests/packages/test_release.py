@@ -1,4 +1,4 @@
-"""A release is complete: each of its files is there and has its checksum, and its bill of materials is of its packages."""
+"""A release is complete: each file is there with its checksum, and its bill of materials is of its packages."""
 
 import json
 import tarfile
