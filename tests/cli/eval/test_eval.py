@@ -524,6 +524,20 @@ def test_bad_lines_are_counted_and_the_rest_is_measured(evaluate, tmp_path):
 
 
 @pytest.mark.model
+def test_remarks_on_an_items_texts_are_said_and_kept(headwater, tiny, tmp_path):
+    prompts = ["hello world", "\ufeffhello\r\nworld", "a\u0000b c", "a <s> b"]
+    write_set(tmp_path / "set.jsonl", [{"id": str(i), "prompt": prompt} for i, prompt in enumerate(prompts)])
+    args = ["eval", "set.jsonl", "-m", tiny / "llama.gguf", "--method", "rollout", "--ablations", "2", "--by", "word"]
+    done = headwater(*args, "-n", "1", "-o", "r.jsonl")
+    assert done.status == 0
+    said = [line.removeprefix("headwater: ").split(": ", 1) for line in done.err.splitlines() if ": the prompt " in line]
+    kept = [line.get("remarks", []) for line in read_lines(tmp_path / "r.jsonl")]
+    assert [(name, text) for name, text in said] == [(str(i), text) for i, texts in enumerate(kept) for text in texts]
+    for texts, parts in zip(kept, ((), ("byte order mark", "CRLF"), ("NUL",), ("control token",))):
+        assert len(texts) == len(parts) and all(part in text for text, part in zip(texts, parts)), texts
+    assert headwater(*args, "-n", "1", "-q").err == ""
+
+
 def test_an_item_that_cannot_be_measured_is_kept_as_failed(evaluate, tmp_path):
     """Too long for the context, one segment alone, spans outside the prompt, a token that is not there."""
     items = [ITEMS[0], {"id": "long", "prompt": "word " * 600}, {"id": "one", "prompt": "One sentence."},

@@ -151,6 +151,16 @@ static void report_failed_methods(session *s, const eval_item *item, const json_
     s->n_failed += n > 0;
 }
 
+/* What is said of its texts: bytes that are no characters, control tokens read as text, and the like. */
+static void report_remarks(session *s, const eval_item *item, const json_t *result) {
+    size_t i;
+    json_t *remark;
+    json_array_foreach(s->o->quiet ? NULL : json_object_get(result, "remarks"), i, remark) {
+        if (i == 0) erase_progress(s);
+        message("%s: %s", item->id, json_string_value(remark));
+    }
+}
+
 static hw_err measure(session *s, const eval_item *item, hw_error *err) {
     json_t *result = NULL;
     hw_err rc = eval_run(&result, &s->plan, item, err);
@@ -160,6 +170,7 @@ static hw_err measure(session *s, const eval_item *item, hw_error *err) {
         message("%s: %s", item->id, err->msg);
         s->n_failed++;
     }
+    report_remarks(s, item, result);
     report_failed_methods(s, item, result);
     s->n_done++;
     return eval_log_add(&s->log, make_line(s, item, result, err), err);

@@ -391,6 +391,17 @@ static json_t *cuts_json(const hw_check *check, size_t n_segments) {
     return list;
 }
 
+/* NULL when memory runs out. */
+static json_t *remarks_json(const hw_run *run) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < hw_run_n_remarks(run); i++) {
+        if (json_array_append_new(list, json_string(hw_run_remark(run, i))) == 0) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
+}
+
 static hw_err report(json_t **out, const work *w, hw_error *err) {
     json_t *methods = NULL, *to = json_object();
     hw_err rc = methods_json(&methods, w, err);
@@ -403,6 +414,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     to = hw__json_set(to, "completion", hw__json_front(completion, n));
     to = hw__json_set(to, "right", w->right < 0 ? json_null() : json_boolean(w->right));
     to = hw__json_set(to, "prompt_tokens", json_integer((json_int_t)hw_run_n_prompt(w->run)));
+    if (hw_run_n_remarks(w->run)) to = hw__json_set(to, "remarks", remarks_json(w->run));
     to = hw__json_set(to, "explained", json_pack("[I, I]", (json_int_t)w->begin, (json_int_t)w->end));
     to = hw__json_set(to, "segments", json_integer((json_int_t)w->n_segments));
     to = hw__json_set(to, "evidence", evidence_json(w));
