@@ -530,9 +530,10 @@ def test_remarks_on_an_items_texts_are_said_and_kept(headwater, tiny, tmp_path):
     args = ["eval", "set.jsonl", "-m", tiny / "llama.gguf", "--method", "rollout", "--ablations", "2", "--by", "word"]
     done = headwater(*args, "-n", "1", "-o", "r.jsonl")
     assert done.status == 0
-    said = [line.removeprefix("headwater: ").split(": ", 1) for line in done.err.splitlines() if ": the prompt " in line]
+    lines = [line.removeprefix("headwater: ") for line in done.err.splitlines()]
+    said = [tuple(line.split(": ", 1)) for line in lines if ": the prompt " in line]
     kept = [line.get("remarks", []) for line in read_lines(tmp_path / "r.jsonl")]
-    assert [(name, text) for name, text in said] == [(str(i), text) for i, texts in enumerate(kept) for text in texts]
+    assert said == [(str(i), text) for i, texts in enumerate(kept) for text in texts]
     for texts, parts in zip(kept, ((), ("byte order mark", "CRLF"), ("NUL",), ("control token",))):
         assert len(texts) == len(parts) and all(part in text for text, part in zip(texts, parts)), texts
     assert headwater(*args, "-n", "1", "-q").err == ""
