@@ -17,7 +17,7 @@ cd "headwater-$version"
 cp -r packaging/debian debian
 SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -S Timestamp)
 export SOURCE_DATE_EPOCH
-DEB_BUILD_OPTIONS="parallel=${JOBS:-$(nproc)} ${DEB_BUILD_OPTIONS:-}" dpkg-buildpackage -us -uc -d
+DEB_BUILD_OPTIONS="parallel=${JOBS:-$(nproc)} ${DEB_BUILD_OPTIONS:-}" dpkg-buildpackage -us -uc
 cd ..
 rm -rf "headwater-$version"
 say "packages: $(echo ./*.deb)"

@@ -40,6 +40,5 @@ if [[ -x $root/build/python-extras/bin/python && ${HEADWATER_NO_WHEEL:-0} == 0 ]
     cp "$root"/build/dist/*.whl "$out"
 fi
 cp "$root/packaging/Dockerfile" "$out"
-rm -f "$out"/*.orig.tar.gz.asc "$out"/*.buildinfo
 (cd "$out" && sha256sum -- * >"$root/build/SHA256SUMS.partial" && mv "$root/build/SHA256SUMS.partial" SHA256SUMS)
 say "release: $out"
