@@ -132,7 +132,7 @@ def tint_of(page, k, pane=0):
     """The colour that is painted behind a prompt token, '' where none is."""
     return page.evaluate("""([k, pane]) => {
         const root = document.getElementById(`prompt-${pane}`)
-        const canvas = root.querySelector('canvas')
+        const canvas = root.parentElement.querySelector('canvas')
         const box = root.querySelector(`[data-k="${k}"]`).getClientRects()[0]
         const origin = canvas.getBoundingClientRect()
         const scale = canvas.width / origin.width

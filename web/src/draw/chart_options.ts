@@ -3,9 +3,11 @@
  * bottom. Pure except for reading the pane's signals.
  */
 import type { EChartsCoreOption } from 'echarts/core'
-import { contrast, DIVERGING, MAPS, type Palette, type Theme } from './colour'
-import type { Pane } from '../model/store'
-import { layersOfRows, scaleOf, sumByUnit, type Units } from '../model/aggregate'
+import { markColour, type Cells } from './cell_canvas'
+import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
+import { columnsOf, isBinned, shownUnits, sumByColumn, unitColumns, unitLabel, type Column } from './columns'
+import { isComparable, oneScale, panes, type Pane } from '../model/store'
+import { layersOfRows, scaleOf, sumByUnit } from '../model/aggregate'
 import { joinedText, label, number, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
 
@@ -29,32 +31,27 @@ export interface Chart {
   /** Whole sentences about parts that are drawn shorter or paler than their value, or left out. */
   notes: string[]
   /** Effect of a click on a data point. */
-  pick: (data: readonly number[]) => { unit?: number; row?: number }
+  pick: (data: readonly number[]) => Picked
+  /** The cells of a heat map, which the page draws itself; `option` then has none. */
+  cells?: Cells
+  /** Where the plot is: distances from the edges of the chart. */
+  grid?: { left: number; right: number; top: number; bottom: number }
+  /** What is said about a cell [column, row, value]. */
+  tell?: (data: readonly number[]) => string
+  /** Marks for a picture file, if `option` has none. */
+  series?: () => object[]
+}
+
+export interface Picked {
+  unit?: number
+  row?: number
+  /** A column of several units, to be opened. */
+  units?: readonly number[]
 }
 
 /** Families without quotes, because ECharts writes them into SVG attributes unescaped. */
 export const FONT = 'system-ui, Noto Sans, DejaVu Sans, sans-serif'
-const LABEL_WIDTH = 14
 const COLUMN_WIDTH = 15 // px that a column needs for a readable label
-const MAX_COLUMNS = 400
-
-/** Units that are not hidden. */
-function shownUnits(pane: Pane): number[] {
-  const hidden = pane.hiddenUnits.value
-  return [...hidden.keys()].filter((u) => !hidden[u])
-}
-
-const labels = new WeakMap<Units, string[]>()
-
-/** `index: token`, computed once for each split of a prompt. */
-function unitLabel({ units: { value: units } }: Pane, u: number): string {
-  let made = labels.get(units)
-  if (!made) {
-    made = Array.from({ length: units.count }, (_, i) => `${i}: ${shorten(label(units.names(i)), LABEL_WIDTH)}`)
-    labels.set(units, made)
-  }
-  return made[u]
-}
 
 function axisStyle({ palette }: Look) {
   return {
@@ -65,27 +62,30 @@ function axisStyle({ palette }: Look) {
   }
 }
 
-function unitAxis(pane: Pane, units: readonly number[], look: Look) {
+function columnAxis(columns: readonly Column[], look: Look) {
   const style = axisStyle(look)
   return {
     type: 'category',
-    data: units.map((u) => unitLabel(pane, u)),
+    data: columns.map(({ label }) => label),
     ...style,
     axisLabel: { ...style.axisLabel, rotate: 60, hideOverlap: true },
   }
 }
 
-/** A window on the columns, if not all labels fit; initially around the strongest unit. */
-function zoom(pane: Pane, units: readonly number[], look: Look, always = false) {
-  const room = Math.max(8, Math.floor((look.width - 90) / COLUMN_WIDTH))
-  if (units.length <= room * 1.5 && !always) return []
-  const peak = Math.max(0, units.indexOf(pane.strongest.value.find((u) => !pane.outliers.value.has(u)) ?? units[0]))
-  const begin = units.length <= room ? 0 : Math.min(Math.max(0, peak - Math.floor(room / 2)), units.length - room)
+/** A window on the columns, if not all labels fit; initially around the strongest. */
+function zoom(pane: Pane, columns: readonly Column[], look: Look, isWhole = false) {
+  const fit = Math.max(8, Math.floor((look.width - 90) / COLUMN_WIDTH))
+  if (columns.length <= fit * 1.5) return []
+  const strongest = pane.strongest.value.find((u) => !pane.outliers.value.has(u)) ?? -1
+  const peak = Math.max(
+    0,
+    columns.findIndex(({ units }) => units.includes(strongest)),
+  )
+  const begin = isWhole ? 0 : Math.min(Math.max(0, peak - Math.floor(fit / 2)), columns.length - fit)
   const window = {
     startValue: begin,
-    endValue: Math.min(units.length, begin + room) - 1,
+    endValue: (isWhole ? columns.length : Math.min(columns.length, begin + fit)) - 1,
     minValueSpan: 3,
-    maxValueSpan: MAX_COLUMNS,
     xAxisIndex: 0,
   }
   const { palette } = look
@@ -136,22 +136,31 @@ export function tokensText(pane: Pane): string {
 
 const isBeyond = (value: number, scale: number) => Math.abs(value) > scale * (1 + 1e-6)
 
-/** "0: The 87 %, 11: is 4.8 %": prompt units with their values. */
-function unitsText(pane: Pane, values: readonly (readonly [unit: number, value: number])[]): string {
-  return values.map(([u, v]) => `${unitLabel(pane, u)} ${amount(v, pane.isShares.value)}`).join(', ')
+/** "0: The 87 %, 11: is 4.8 %": columns with their values. */
+function columnsText(pane: Pane, values: readonly (readonly [label: string, value: number])[]): string {
+  return values.map(([label, v]) => `${label} ${amount(v, pane.isShares.value)}`).join(', ')
 }
 
 /** For each column with values beyond the scale, the strongest one. */
-function columnsBeyond(
-  units: readonly number[],
-  data: readonly [number, number, number][],
-  scale: number,
-): [number, number][] {
+function columnsBeyond(columns: readonly Column[], values: Float32Array, scale: number): [string, number][] {
   const strongest = new Map<number, number>()
-  for (const [x, , v] of data)
-    if (isBeyond(v, scale) && Math.abs(v) > Math.abs(strongest.get(units[x]) ?? 0)) strongest.set(units[x], v)
-  return [...strongest]
+  values.forEach((v, cell) => {
+    const x = cell % columns.length
+    if (isBeyond(v, scale) && Math.abs(v) > Math.abs(strongest.get(x) ?? 0)) strongest.set(x, v)
+  })
+  return [...strongest].sort(([a], [b]) => a - b).map(([x, v]) => [columns[x].label, v])
 }
+
+/** What a click on a column does. */
+const pickColumn = ({ units }: Column): Picked => (units.length > 1 ? { units } : { unit: units[0] })
+
+/** How a column is said at the pointer. */
+const columnText = ({ label, units }: Column) =>
+  units.length > 1 ? `${label}\n${units.length} parts; click to open` : label
+
+/** The largest of a value of both sides if they have one scale, else that of this side. */
+const common = (pane: Pane, of: (pane: Pane) => number): number =>
+  isComparable.value && oneScale.value ? Math.max(...panes.map(of)) : of(pane)
 
 /** Draws `shapes` at [x, y] of the data over the marks; not affected by the colour bar. */
 const overlay = (data: readonly (readonly number[])[], renderItem: (params: unknown, api: CustomApi) => object) =>
@@ -206,53 +215,74 @@ function roundUp(value: number): number {
   return power * ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10)
 }
 
-/** Limits of the scale if the outliers far exceed the other values. */
-function limits(pane: Pane): { min?: number; max?: number } {
-  const max = roundUp(pane.scale.value * 1.02 || 1)
-  const cut = (sign: number) => pane.beyond.value.some((u) => pane.unitValues.value[u] * sign > max)
-  return { ...(cut(1) ? { max } : {}), ...(cut(-1) ? { min: -max } : {}) }
+interface ColumnValues {
+  columns: Column[]
+  values: Float32Array
+  isOutlier: (column: number) => boolean
+}
+
+function barValues(pane: Pane): ColumnValues {
+  const columns = columnsOf(pane)
+  const isOutlier = (x: number) => columns[x].units.length === 1 && pane.outliers.value.has(columns[x].units[0])
+  return { columns, values: sumByColumn(pane.unitValues.value, columns), isOutlier }
+}
+
+const barScale = (pane: Pane): number => {
+  const { values, isOutlier } = barValues(pane)
+  return scaleOf(values, isOutlier)
+}
+
+/** Limits of the scale if outliers far exceed the other values, or if another chart beside has the same scale. */
+function limits(pane: Pane, { values, isOutlier }: ColumnValues): { min?: number; max?: number } {
+  const isShared = isComparable.value && oneScale.value
+  const max = roundUp(common(pane, barScale) * 1.02 || 1)
+  const isCut = (sign: number) => values.some((v, x) => isOutlier(x) && v * sign > max)
+  const hasLower = isShared && panes.some((p) => p.unitValues.value.some((v) => v < 0))
+  return { ...(isShared || isCut(1) ? { max } : {}), ...(hasLower || isCut(-1) ? { min: -max } : {}) }
 }
 
 export function bars(pane: Pane, look: Look): Chart {
-  const units = shownUnits(pane)
-  const values = pane.unitValues.value
+  const all = barValues(pane)
+  const { columns, values } = all
   const { palette } = look
   const marked = pane.look.value
-  const data = units.map((u, x) => ({
-    value: [x, values[u]],
+  const data = columns.map(({ units }, x) => ({
+    value: [x, values[x]],
     itemStyle: {
-      color: values[u] < 0 ? palette.barBelow : palette.bar,
-      opacity: marked < 0 || marked === u ? 1 : 0.45,
+      color: values[x] < 0 ? palette.barBelow : palette.bar,
+      opacity: marked < 0 || units.includes(marked) ? 1 : 0.45,
     },
   }))
-  const zooms = zoom(pane, units, look)
-  const { min, max } = limits(pane)
+  const zooms = zoom(pane, columns, look, isBinned(columns))
+  const { min, max } = limits(pane, all)
   const ends = (v: number) => (max !== undefined && v > max ? max : min !== undefined && v < min ? min : v)
-  const cut = units.flatMap((u, x): [number, number, number][] =>
-    ends(values[u]) === values[u] ? [] : [[x, ends(values[u]), values[u]]],
+  const cut = columns.flatMap((_, x): [number, number, number][] =>
+    ends(values[x]) === values[x] ? [] : [[x, ends(values[x]), values[x]]],
   )
   const above = cut.some(([, , v]) => v > 0) ? 14 : 0 // the unit is above the values of broken bars
+  const hasCut = (end?: number) => cut.some(([, at]) => at === end)
   const onAxis = (v: number) =>
-    v === max ? `\u2265\u2009${number(v)}` : v === min ? `\u2264\u2009${number(v)}` : number(v)
+    v === max && hasCut(max)
+      ? `\u2265\u2009${number(v)}`
+      : v === min && hasCut(min)
+        ? `\u2264\u2009${number(v)}`
+        : number(v)
+  const cutText = columnsText(
+    pane,
+    cut.map(([x, , v]) => [columns[x].label, v]),
+  )
   return {
     height: 300,
     title: `What \u201c${selectedText(pane)}\u201d took from the prompt`,
-    notes: cut.length
-      ? [
-          `Cut at the end of the scale: ${unitsText(
-            pane,
-            cut.map(([x, , v]) => [units[x], v]),
-          )}.`,
-        ]
-      : [],
+    notes: cut.length ? [`Cut at the end of the scale: ${cutText}.`] : [],
     description:
-      `Bars: what “${selectedText(pane)}” took from each of ${units.length} parts of the prompt, ` +
+      `Bars: what “${selectedText(pane)}” took from each of ${columns.length} parts of the prompt, ` +
       `mean over the chosen layers, by ${pane.attribution.value?.method}`,
-    pick: ([x]) => ({ unit: units[x] }),
+    pick: ([x]) => pickColumn(columns[x]),
     option: {
       animation: false,
       grid: { left: 62, right: 12, top: 24 + above, bottom: zooms.length ? 118 : 92 },
-      xAxis: unitAxis(pane, units, look),
+      xAxis: columnAxis(columns, look),
       yAxis: {
         type: 'value',
         min,
@@ -264,7 +294,7 @@ export function bars(pane: Pane, look: Look): Chart {
         axisLabel: { ...axisStyle(look).axisLabel, formatter: onAxis },
       },
       dataZoom: zooms,
-      tooltip: tooltip(look, ([x, v]) => `${unitLabel(pane, units[x])}\n${amount(v, pane.isShares.value)}`),
+      tooltip: tooltip(look, ([x, v]) => `${columnText(columns[x])}\n${amount(v, pane.isShares.value)}`),
       series: [
         { type: 'bar', data, barMaxWidth: BAR_WIDTH, barCategoryGap: `${BAR_GAP * 100}%`, clip: true },
         ...brokenBars(pane, look, cut),
@@ -275,14 +305,25 @@ export function bars(pane: Pane, look: Look): Chart {
 
 /* ------------------------------------------------------------------ heat maps */
 
-interface Cells {
+/** The numbers of a heat map. */
+interface Grid {
+  columns: Column[]
+  /** [rows, columns], the lowest row first. */
+  values: Float32Array
+  /** Whether a cell does not set the scale. */
+  isOutlier: (row: number, column: number) => boolean
+}
+
+const gridScale = ({ columns, values, isOutlier }: Grid): number =>
+  scaleOf(values, (cell) => isOutlier(Math.floor(cell / columns.length), cell % columns.length))
+
+interface HeatMap {
   pane: Pane
   look: Look
-  units: number[]
+  grid: Grid
+  scale: number
   /** Labels from the bottom up. */
   rows: string[]
-  data: [number, number, number][]
-  scale: number
   height: number
   describe: string
   title: string
@@ -291,13 +332,11 @@ interface Cells {
 }
 
 /** Marks a corner of each cell whose value is beyond the scale. */
-function beyondCorners(data: readonly [number, number, number][], colours: readonly string[], look: Look) {
-  const { ink, paper } = look.palette
+function beyondCorners(data: readonly [number, number, number][], cells: Cells) {
   return overlay(data, (_, api) => {
     const [x, y] = api.coord([api.value(0), api.value(1)])
     const [width, height] = api.size([1, 1])
     const side = Math.min(width, height, 9) * 0.6
-    const full = api.value(2) < 0 ? colours[0] : colours[colours.length - 1]
     const [right, top] = [x + width / 2, y - height / 2]
     return {
       type: 'polygon',
@@ -308,34 +347,60 @@ function beyondCorners(data: readonly [number, number, number][], colours: reado
           [right, top + side],
         ],
       },
-      style: { fill: contrast(full, ink) > contrast(full, paper) ? ink : paper },
+      style: { fill: markColour(cells, api.value(2)) },
     }
   })
 }
 
-function heatmap({ pane, look, units, rows, data, scale, height, describe, title, ofAllTokens, rowOf }: Cells): Chart {
-  const signed = data.some(([, , v]) => v < 0)
+/** The cells as marks of a picture file. */
+function cellSeries(cells: Cells): object[] {
+  const data = Array.from(cells.values, (v, cell): [number, number, number] => [
+    cell % cells.columns,
+    Math.floor(cell / cells.columns),
+    v,
+  ])
+  const beyond = data.filter(([, , v]) => isBeyond(v, cells.scale))
+  return [{ type: 'heatmap', data }, ...beyondCorners(beyond, cells)]
+}
+
+function heatmap({ pane, look, grid, scale, rows, height, describe, title, ofAllTokens, rowOf }: HeatMap): Chart {
+  const { columns, values } = grid
+  const signed = common(pane, (p) => (p.mean.value.some((v) => v < 0) ? 1 : 0)) > 0 || values.some((v) => v < 0)
   const colours = signed ? DIVERGING[look.theme] : (MAPS[look.map] ?? MAPS.tint).stops(look.theme)
-  const zooms = zoom(pane, units, look)
+  const zooms = zoom(pane, columns, look, isBinned(columns))
   const style = axisStyle(look)
-  const isShares = pane.isShares.value
-  const beyond = data.filter(([, , v]) => isBeyond(v, scale))
-  const columns = columnsBeyond(units, data, scale)
-  const maxLabel = `${beyond.some(([, , v]) => v > 0) ? '\u2265\u2009' : ''}${number(scale)}`
-  const minLabel = signed ? `${beyond.some(([, , v]) => v < 0) ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
+  const { ink, paper, muted } = look.palette
+  const cells: Cells = {
+    columns: columns.length,
+    rows: rows.length,
+    values,
+    scale,
+    signed,
+    colours,
+    marks: [ink, paper],
+  }
+  const beyond = columnsBeyond(columns, values, scale)
+  const maxLabel = `${values.some((v) => v > 0 && isBeyond(v, scale)) ? '\u2265\u2009' : ''}${number(scale)}`
+  const isLower = signed && values.some((v) => v < 0 && isBeyond(v, scale))
+  const minLabel = signed ? `${isLower ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
+  const place = { left: 78, right: 64, top: 10, bottom: zooms.length ? 118 : 92 }
   return {
     height,
     title,
     ofAllTokens,
-    notes: columns.length
-      ? [`Beyond the scale, marked by a corner; the strongest of each: ${unitsText(pane, columns)}.`]
+    cells,
+    grid: place,
+    series: () => cellSeries(cells),
+    tell: ([x, y, v]) => `${columnText(columns[x])}\n${rows[y]}\n${amount(v, pane.isShares.value)}`,
+    notes: beyond.length
+      ? [`Beyond the scale, marked by a corner; the strongest of each: ${columnsText(pane, beyond)}.`]
       : [],
     description: describe,
-    pick: ([x, y]) => ({ unit: units[x], ...rowOf(y) }),
+    pick: ([x, y]) => ({ ...pickColumn(columns[x]), ...rowOf(y) }),
     option: {
       animation: false,
-      grid: { left: 78, right: 64, top: 10, bottom: zooms.length ? 118 : 92 },
-      xAxis: unitAxis(pane, units, look),
+      grid: place,
+      xAxis: columnAxis(columns, look),
       yAxis: { type: 'category', data: rows, ...style, axisLabel: { ...style.axisLabel, hideOverlap: true } },
       dataZoom: zooms,
       visualMap: {
@@ -351,28 +416,11 @@ function heatmap({ pane, look, units, rows, data, scale, height, describe, title
         seriesIndex: 0,
         textGap: 6,
         hoverLink: false,
-        textStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11 },
+        textStyle: { color: muted, fontFamily: FONT, fontSize: 11 },
       },
-      tooltip: tooltip(look, ([x, y, v]) => `${unitLabel(pane, units[x])}\n${rows[y]}\n${amount(v, isShares)}`),
-      series: [
-        {
-          type: 'heatmap',
-          data,
-          progressive: 4000,
-          emphasis: { itemStyle: { borderColor: look.palette.ink, borderWidth: 1 } },
-        },
-        ...beyondCorners(beyond, colours, look),
-      ],
+      series: [{ type: 'heatmap', data: [] }],
     },
   }
-}
-
-/** The largest cell value without the outliers. */
-function cellScale(pane: Pane, units: readonly number[], data: readonly [number, number, number][]): number {
-  return scaleOf(
-    Float32Array.from(data, ([, , v]) => v),
-    (cell) => pane.outliers.value.has(units[data[cell][0]]),
-  )
 }
 
 /** [L][units] for the selection: layers of the chosen range. */
@@ -389,38 +437,63 @@ function valuesByLayer(pane: Pane): { first: number; layers: Float32Array[] } {
   return { first: from, layers }
 }
 
+/** Rows of values by unit as rows by column. */
+function gridOf(columns: Column[], rows: readonly Float32Array[], isOutlier: Grid['isOutlier']): Grid {
+  const values = new Float32Array(rows.length * columns.length)
+  const isPlain = columns.every(({ units }, x) => units.length === 1 && units[0] === x)
+  rows.forEach((row, y) =>
+    values.set(isPlain ? row.subarray(0, columns.length) : sumByColumn(row, columns), y * columns.length),
+  )
+  return { columns, values, isOutlier }
+}
+
+function layerGrid(pane: Pane): Grid {
+  const columns = columnsOf(pane)
+  const { layers: rows } = valuesByLayer(pane)
+  return gridOf(columns, rows, (_, x) => columns[x].units.some((u) => pane.outliers.value.has(u)))
+}
+
 export function layers(pane: Pane, look: Look): Chart {
-  const units = shownUnits(pane)
-  const { first, layers: rows } = valuesByLayer(pane)
-  const data = rows.flatMap((row, y) => units.map((u, x): [number, number, number] => [x, y, row[u]]))
+  const grid = layerGrid(pane)
+  const [first, end] = pane.range.value
+  const n = end - first
   return heatmap({
     pane,
     look,
-    units,
-    rows: rows.map((_, y) => `layer ${first + y + 1}`),
-    data,
-    scale: cellScale(pane, units, data),
-    height: Math.max(260, Math.min(640, rows.length * 13)) + 100,
+    grid,
+    scale: common(pane, (p) => gridScale(p === pane ? grid : layerGrid(p))),
+    rows: Array.from({ length: n }, (_, y) => `layer ${first + y + 1}`),
+    height: Math.max(260, Math.min(640, n * 13)) + 100,
     title: `What \u201c${selectedText(pane)}\u201d took from the prompt, layer by layer`,
     describe:
       `Heat map: what “${selectedText(pane)}” took from each part of the prompt, layer by layer, ` +
-      `${rows.length} layers from the bottom up`,
+      `${n} layers from the bottom up`,
     rowOf: () => ({}),
   })
 }
 
-/** Rows are explained tokens from the top down. */
+/** Rows are explained tokens from the top down. Token 0 does not set the scale, nor what the first explained token takes
+ * from its own position, the last one. */
+function tokenGrid(pane: Pane): Grid {
+  const a = pane.attribution.value!
+  const columns = unitColumns(pane, shownUnits(pane))
+  const last = pane.units.value.of[pane.units.value.of.length - 1]
+  const isTokens = pane.outliers.value.size > 0
+  const isOutlier = (y: number, x: number) =>
+    isTokens && (columns[x].units[0] === pane.units.value.of[0] || (y === a.n - 1 && columns[x].units[0] === last))
+  const rows = Array.from({ length: a.n }, (_, y) => {
+    const i = a.n - 1 - y
+    const row = pane.mean.value.subarray(i * a.m, (i + 1) * a.m)
+    return pane.isGrouped.value ? row : sumByUnit(row, pane.units.value, pane.hidden.value)
+  })
+  return gridOf(columns, rows, isOutlier)
+}
+
 export function map(pane: Pane, look: Look): Chart {
   const a = pane.attribution.value!
-  const units = shownUnits(pane)
   const { texts } = pane.answer.value
   const offset = pane.offset.value
-  const data: [number, number, number][] = []
-  for (let i = 0; i < a.n; i++) {
-    const row = pane.mean.value.subarray(i * a.m, (i + 1) * a.m)
-    const values = pane.isGrouped.value ? row : sumByUnit(row, pane.units.value, pane.hidden.value)
-    units.forEach((u, x) => data.push([x, a.n - 1 - i, values[u]]))
-  }
+  const grid = tokenGrid(pane)
   const rows = Array.from({ length: a.n }, (_, y) => {
     const i = a.n - 1 - y + offset
     return `${i}: ${shorten(label(texts[i] ?? ''), 9)}`
@@ -428,10 +501,9 @@ export function map(pane: Pane, look: Look): Chart {
   return heatmap({
     pane,
     look,
-    units,
+    grid,
+    scale: common(pane, (p) => gridScale(p === pane ? grid : tokenGrid(p))),
     rows,
-    data,
-    scale: cellScale(pane, units, data),
     height: Math.max(160, Math.min(900, a.n * 18)) + 100,
     title: 'What each completion token took from the prompt',
     ofAllTokens: true,
@@ -464,9 +536,9 @@ export function profile(pane: Pane, look: Look): Chart {
   )
   const notes = left.length
     ? [
-        `Not drawn, since the others would be flat beside it: ${unitsText(
+        `Not drawn, since the others would be flat beside it: ${columnsText(
           pane,
-          left.map((u) => [u, pane.unitValues.value[u]]),
+          left.map((u) => [unitLabel(pane, u), pane.unitValues.value[u]]),
         )}.`,
       ]
     : []

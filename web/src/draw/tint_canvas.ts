@@ -1,6 +1,7 @@
 /*
  * The tint under a long text: a canvas behind it with one rectangle for each token, so that a change of thousands of
- * numbers changes no element and no style, and causes no layout. Only the part near the visible area is drawn.
+ * numbers changes no element and no style, and causes no layout. Only the part near the visible area is drawn. The
+ * canvas lies beside the text, not in it, so that the text is not painted again with it.
  */
 import { STEPS } from '../model/aggregate'
 
@@ -20,14 +21,14 @@ export class TintCanvas {
   private height = 0
   private isMeasured = false
 
-  /** `root` must be positioned and have its own stacking context. */
+  /** The element around `root` must be positioned and have its own stacking context. */
   constructor(
     private readonly root: HTMLElement,
     private readonly spans: readonly HTMLElement[],
   ) {
     this.canvas.className = 'tint-canvas'
     this.canvas.setAttribute('aria-hidden', 'true')
-    root.prepend(this.canvas)
+    root.before(this.canvas)
     this.observer = new ResizeObserver(() => this.remeasure())
     this.observer.observe(root)
     document.addEventListener('scroll', this.onScroll, { passive: true, capture: true })
@@ -102,7 +103,8 @@ export class TintCanvas {
     this.top = Math.max(0, Math.floor(from - reach))
     this.height = Math.ceil(Math.min(all, to + reach)) - this.top
     const { style } = this.canvas
-    style.top = `${this.top}px`
+    style.top = `${this.root.offsetTop + this.top}px`
+    style.left = `${this.root.offsetLeft}px`
     style.width = `${width}px`
     style.height = `${this.height}px`
     this.canvas.width = Math.ceil(width * devicePixelRatio)

@@ -14,12 +14,14 @@ import {
 import * as echarts from 'echarts/core'
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'preact/hooks'
+import { CellCanvas } from '../draw/cell_canvas'
 import { CHART_MAKERS, type Chart, type Look } from '../draw/chart_options'
+import { closeColumn, openColumn, openedIn, type Opened } from '../draw/columns'
 import { MAPS } from '../draw/colour'
 import { captionOf, composePng, composeSvg } from '../draw/picture'
 import { fileName, save } from '../ui/export'
 import * as state from '../model/store'
-import { chart, colourMap, pinned, select, type Pane } from '../model/store'
+import { chart, colourMap, panes, pinned, select, type Pane } from '../model/store'
 import { CHARTS } from '../ui/labels'
 import { Sources } from './citations'
 import { revealUnit } from './token_tip'
@@ -48,7 +50,23 @@ const lookNow = (width: number): Look => ({
 
 /** Identifies the initial window of the columns; the user's zoom is kept while it is unchanged. */
 const zoomKey = (pane: Pane) =>
-  [chart.value, pane.key.value, pane.units.value.name, pane.units.value.count, state.hide.value.size].join(' ')
+  [
+    chart.value,
+    pane.key.value,
+    pane.units.value.name,
+    pane.units.value.count,
+    state.hide.value.size,
+    openedIn(pane)?.from,
+  ].join(' ')
+
+/** What a chart is drawn from; the token map is not drawn again for another selection. */
+function inputsOf(pane: Pane): unknown[] {
+  const look = [chart.value, colourMap.value, state.palette.value, state.oneScale.value, state.shownPanes.value]
+  const numbers = [pane.mean.value, pane.hidden.value, pane.answer.value, pane.units.value]
+  const both = state.isComparable.value ? panes.map((p) => [p.unitValues.value, p.mean.value]) : []
+  if (chart.value === 'map') return [...look, ...numbers, ...both.map(([, mean]) => mean)]
+  return [...look, ...numbers, pane.unitValues.value, openedIn(pane), pane.look.value, ...both.flat()]
+}
 
 /**
  * Runs a task after the next frame is painted, once for several requests; a slow task runs only after a pause of twice
@@ -76,68 +94,191 @@ function afterPaint(task: () => void): { request: () => void; cancel: () => void
 
 function onPick(pane: Pane, made: Chart, data: unknown): void {
   const point = Array.isArray(data) ? (data as number[]) : ((data as { value?: number[] })?.value ?? [])
-  const { unit, row } = made.pick(point)
-  if (row !== undefined) select(pane.key.value, row)
-  if (unit === undefined || row !== undefined) return
+  const { unit, row, units } = made.pick(point)
+  if (row !== undefined) return select(pane.key.value, row)
+  if (units) {
+    openColumn(pane, units)
+    return revealUnit(pane, units[0])
+  }
+  if (unit === undefined) return
   pinned.value = { run: pane.key.value, unit }
   revealUnit(pane, unit)
 }
 
+/** The columns in view, of `count`. */
+function windowOf(drawn: echarts.ECharts, count: number): [number, number] {
+  const [zoom] = (drawn.getOption().dataZoom ?? []) as { startValue?: number; endValue?: number }[]
+  return [zoom?.startValue ?? 0, zoom?.endValue ?? count - 1]
+}
+
+/** The plot's place in the chart, with the columns in view. */
+function plotOf(drawn: echarts.ECharts, { grid, cells }: Chart) {
+  const { left, right, top, bottom } = grid!
+  const [from, to] = windowOf(drawn, cells!.columns)
+  return { x: left, y: top, width: drawn.getWidth() - left - right, height: drawn.getHeight() - top - bottom, from, to }
+}
+
+/** The cell [column, row, value] at a place of the chart; null: none. */
+function cellAt(drawn: echarts.ECharts, made: Chart, x: number, y: number): [number, number, number] | null {
+  if (!made.cells || !drawn.containPixel('grid', [x, y])) return null
+  const plot = plotOf(drawn, made)
+  const { columns, rows, values } = made.cells
+  const column = plot.from + Math.floor(((x - plot.x) / plot.width) * (plot.to - plot.from + 1))
+  const row = Math.floor((1 - (y - plot.y) / plot.height) * rows)
+  if (column < 0 || column >= columns || row < 0 || row >= rows) return null
+  return [column, row, values[row * columns + column]]
+}
+
+/** What is said at the pointer over a heat map. */
+interface Said {
+  x: number
+  y: number
+  text: string
+}
+
+/** A chart on the page: ECharts draws axes, bars and lines, a canvas over it the cells of heat maps. */
+class Drawing {
+  private drawn: echarts.ECharts | null = null
+  private zoomed = ''
+  private made: Chart | null = null
+  private readonly cells = new CellCanvas()
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly pane: Pane,
+    private readonly say: (said: Said | null) => void,
+  ) {
+    element.after(this.cells.canvas)
+  }
+
+  draw(): Chart | null {
+    const { element, pane } = this
+    const maker = CHART_MAKERS[chart.value]
+    if (!maker || !pane.attribution.value || !element.clientWidth) return null
+    const made = (this.made = maker(pane, lookNow(element.clientWidth)))
+    element.style.height = `${made.height}px`
+    element.setAttribute('aria-label', made.description)
+    const isNew = this.zoomed !== zoomKey(pane) || !this.drawn
+    this.drawn ??= this.begin()
+    this.drawn.resize()
+    const { dataZoom, ...rest } = made.option
+    this.drawn.setOption(
+      isNew ? { ...rest, dataZoom } : rest,
+      isNew ? { notMerge: true } : { replaceMerge: ['series'] },
+    )
+    this.zoomed = zoomKey(pane)
+    this.say(null)
+    this.cells.set(made.cells ?? null)
+    this.place()
+    return made
+  }
+
+  private begin(): echarts.ECharts {
+    const drawn = echarts.init(this.element, null, { renderer: 'canvas' })
+    drawn.on('click', ({ data }) => {
+      if (this.made) onPick(this.pane, this.made, data)
+    })
+    drawn.on('datazoom', () => this.place())
+    const under = drawn.getZr()
+    under.on('click', ({ offsetX, offsetY }) => {
+      const cell = this.made && cellAt(drawn, this.made, offsetX, offsetY)
+      if (cell) onPick(this.pane, this.made!, cell)
+    })
+    under.on('mousemove', ({ offsetX, offsetY, event }) => {
+      const cell = this.made && cellAt(drawn, this.made, offsetX, offsetY)
+      const { clientX, clientY } = event as unknown as MouseEvent
+      this.say(cell ? { x: clientX, y: clientY, text: this.made!.tell!(cell) } : null)
+    })
+    under.on('globalout', () => this.say(null))
+    return drawn
+  }
+
+  /** Puts the cells where the axes are. */
+  private place(): void {
+    if (this.drawn && this.made?.cells) this.cells.show(plotOf(this.drawn, this.made))
+  }
+
+  /** The columns in view; null: all. */
+  window(): [number, number] | null {
+    if (!this.drawn || !(this.made?.option.dataZoom as object[] | undefined)?.length) return null
+    return windowOf(this.drawn, Infinity)
+  }
+
+  close(): void {
+    this.drawn?.dispose()
+    this.cells.canvas.remove()
+  }
+}
+
+/** Says which sentence is open, and goes back to all. */
+function Back({ pane }: { pane: Pane }) {
+  const open = openedIn(pane)
+  if (!open || chart.value === 'map' || chart.value === 'profile') return null
+  return (
+    <p class="note opened">
+      {partsText(open)} only.{' '}
+      <button type="button" class="link" onClick={closeColumn}>
+        Back to all
+      </button>
+    </p>
+  )
+}
+
+/** A chart is drawn when it is in view or a little outside. */
+const NEAR = { rootMargin: '200px' }
+
+const partsText = ({ from, to }: Opened) => `Parts ${from}\u2013${to} of the prompt`
+
 function Canvas({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
-  const last = useRef<Chart | null>(null)
+  const drawing = useRef<Drawing | null>(null)
+  const redraw = useRef<() => void>(() => {})
   const shown = useSignal<Chart | null>(null)
+  const said = useSignal<Said | null>(null)
   useEffect(() => {
     const element = root.current!
-    let drawn: echarts.ECharts | null = null
-    let zoomed = ''
-    const draw = () => {
-      const maker = CHART_MAKERS[chart.value]
-      if (!maker || !pane.attribution.value || !element.clientWidth) return
-      const made = maker(pane, lookNow(element.clientWidth))
-      last.current = shown.value = made
-      element.style.height = `${made.height}px`
-      element.setAttribute('aria-label', made.description)
-      const isNew = zoomed !== zoomKey(pane) || !drawn
-      drawn ??= echarts.init(element, null, { renderer: 'canvas' })
-      drawn.resize()
-      const { dataZoom, ...rest } = made.option
-      drawn.setOption(isNew ? { ...rest, dataZoom } : rest, isNew ? { notMerge: true } : { replaceMerge: ['series'] })
-      drawn.off('click')
-      drawn.on('click', ({ data }) => onPick(pane, made, data))
-      zoomed = zoomKey(pane)
-    }
-    const later = afterPaint(draw)
+    const one = (drawing.current = new Drawing(element, pane, (text) => (said.value = text)))
+    let isInView = false
+    const later = afterPaint(() => isInView && redraw.current())
+    redraw.current = () => (shown.value = one.draw() ?? shown.value)
     const stop = effect(() => {
-      void [
-        chart.value,
-        colourMap.value,
-        state.palette.value,
-        pane.unitValues.value,
-        pane.mean.value,
-        pane.hidden.value,
-        pane.answer.value,
-        pane.look.value,
-      ]
+      void inputsOf(pane)
       later.request()
     })
+    const seen = new IntersectionObserver(([{ isIntersecting }]) => {
+      isInView = isIntersecting
+      if (isInView) later.request()
+    }, NEAR)
+    seen.observe(element)
     const resized = new ResizeObserver(() => later.request())
     resized.observe(element)
     return () => {
       stop()
       later.cancel()
       resized.disconnect()
-      drawn?.dispose()
+      seen.disconnect()
+      one.close()
     }
   }, [pane])
-  const picture = (kind: 'png' | 'svg') =>
-    last.current && void savePicture(pane, last.current, root.current!.clientWidth, kind)
+  const picture = (kind: 'png' | 'svg') => {
+    redraw.current()
+    const made = shown.value
+    if (made) void savePicture({ pane, made, width: root.current!.clientWidth, window: drawing.current!.window() }, kind)
+  }
   return (
     <figure class="chart">
       {state.shownPanes.value.length > 1 && (
         <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.name.value}`}</figcaption>
       )}
-      <div ref={root} role="img" class="canvas" />
+      <Back pane={pane} />
+      <div class="plot">
+        <div ref={root} role="img" class="canvas" />
+      </div>
+      {said.value && (
+        <div class="tip" aria-hidden="true" style={{ left: `${said.value.x + 14}px`, top: `${said.value.y + 14}px` }}>
+          {said.value.text}
+        </div>
+      )}
       <Notes chart={shown.value} />
       <p class="downloads">
         Save as{' '}
@@ -163,8 +304,16 @@ function Notes({ chart: made }: { chart: Chart | null }) {
   )
 }
 
-/** Draws the chart again, off the page and without animation, under a caption. */
-async function savePicture(pane: Pane, made: Chart, width: number, kind: 'png' | 'svg'): Promise<void> {
+interface Shown {
+  pane: Pane
+  made: Chart
+  width: number
+  /** The columns in view; null: all. */
+  window: [number, number] | null
+}
+
+/** Draws the chart again, with the columns in view, off the page and without animation, under a caption. */
+async function savePicture({ pane, made, width, window }: Shown, kind: 'png' | 'svg'): Promise<void> {
   const palette = state.palette.value
   const caption = captionOf(pane, made, state.hide.value)
   const name = fileName(pane.run.value!, pane.attribution.value!, `-${chart.value}.${kind}`)
@@ -175,8 +324,10 @@ async function savePicture(pane: Pane, made: Chart, width: number, kind: 'png' |
     width,
     height: made.height,
   })
-  const series = (made.option.series as object[]).map((one) => ({ ...one, progressive: 0 }))
-  other.setOption({ ...made.option, series, backgroundColor: palette.paper })
+  const series = (made.series?.() ?? (made.option.series as object[])).map((one) => ({ ...one, progressive: 0 }))
+  const zooms = made.option.dataZoom as object[]
+  const dataZoom = window ? zooms?.map((one) => ({ ...one, startValue: window[0], endValue: window[1] })) : zooms
+  other.setOption({ ...made.option, series, dataZoom, backgroundColor: palette.paper })
   if (kind === 'svg')
     save(name, 'image/svg+xml', composeSvg(other.renderToSVGString(), [width, made.height], caption, palette))
   else {

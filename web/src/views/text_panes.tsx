@@ -31,10 +31,9 @@ function markTokens(
   units: ReadonlySet<number>,
   before: readonly number[],
 ): number[] {
-  for (const k of before) tokenSpans.spans[k]?.removeAttribute(attribute)
-  if (!units.size) return []
   const now: number[] = []
-  pane.units.value.of.forEach((u, k) => units.has(u) && now.push(k))
+  if (units.size) pane.units.value.of.forEach((u, k) => units.has(u) && now.push(k))
+  for (const k of before) if (!now.includes(k)) tokenSpans.spans[k]?.removeAttribute(attribute)
   for (const k of now) tokenSpans.spans[k]?.setAttribute(attribute, '')
   return now
 }
