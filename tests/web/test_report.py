@@ -550,6 +550,7 @@ def test_theme(open_report):
     page.get_by_role("button", name="Light").click()
     assert tint_of(page, 1) == STRONGEST != dark
     page.get_by_role("button", name="Dark").click()
+    page.evaluate("localStorage.clear()")  # or the reports of later tests are dark
 
 
 def test_a_document_that_is_none_is_refused(open_page, tmp_path):
@@ -577,3 +578,158 @@ def test_page_weight(program):
     from browser import PAGE
 
     assert PAGE.stat().st_size < 1_000_000
+
+
+# ---------------------------------------------------------------- long prompts
+
+LONG_M, WORDS_EACH = 600, 10
+
+
+def long_run(**changes):
+    """60 sentences of ten tokens; what the answer takes lies in sentence 40, and 0.9 in token 0."""
+    prompt = [f" s{k // WORDS_EACH}w{k % WORDS_EACH}" for k in range(LONG_M)]
+    values = np.full((3, LONG_M, 2), 1e-4, np.float32)
+    values[:, 0] = 0.9
+    values[:, 403] = np.array([0.05, 0.1, 0.02])[:, None]
+    values[:, 407] = 0.01
+    groups = [k // WORDS_EACH for k in range(LONG_M)]
+    names = ["".join(prompt[WORDS_EACH * g : WORDS_EACH * (g + 1)]) for g in range(LONG_M // WORDS_EACH)]
+    return run(prompt, [" a", " b", " c"], [attribution("rollout", values, LONG_M)],
+               {"prompt": {"sentence": {"groups": groups, "names": names}}, "completion": {}}, **changes)
+
+
+def plot_point(page, column, columns, row, rows):
+    """The middle of a cell of the heat map that is shown whole."""
+    box = page.locator(".cells").bounding_box()
+    return (box["x"] + box["width"] * (column + 0.5) / columns, box["y"] + box["height"] * (row + 0.5) / rows)
+
+
+def test_above_200_columns_charts_are_by_sentence_and_a_click_opens_one(open_report):
+    page = open_report(long_run())
+    token(page, 1).click()
+    show_chart(page, "Layers")
+    # token 0 alone, the rest of its sentence, 59 more
+    page.locator(".canvas").scroll_into_view_if_needed()
+    page.mouse.move(*plot_point(page, 41, 61, 0, 2))
+    assert plain(page.locator(".chart .tip").inner_text()) == "400–409: s40w0 s40w1 s…\n10 parts; click to open\n" \
+                                                             "layer 2\n11 %"
+    page.mouse.down()
+    page.mouse.up()
+    page.locator(".opened").wait_for()
+    assert "Parts 400–409 of the prompt only." in plain(page.locator(".opened").inner_text())
+    words, _ = words_of(save_picture(page, "SVG")[1])
+    assert "403: ·s40w3" in words and "0: ·s0w0" not in words
+    shown = page.locator("#prompt-0 [data-k='400']").bounding_box()
+    frame = page.locator(".prompt .frame").bounding_box()
+    assert frame["y"] <= shown["y"] <= frame["y"] + frame["height"], "the sentence is in view"
+    show_chart(page, "Bars")
+    assert "each of 10 parts" in page.locator(".canvas").get_attribute("aria-label")
+    page.get_by_role("button", name="Back to all").click()
+    page.wait_for_selector('.canvas[aria-label*="each of 61 parts"]')
+
+
+def test_the_token_map_is_drawn_once_and_moved(open_report):
+    """The cells are one image: moving the window draws no cell again; the pointer and a click hit what is seen."""
+    page = open_report(long_run(), viewport={"width": 1366, "height": 1200})
+    show_chart(page, "Token map")
+    page.locator(".canvas").scroll_into_view_if_needed()
+    page.evaluate("""() => {
+        window.images = 0
+        const put = CanvasRenderingContext2D.prototype.putImageData
+        CanvasRenderingContext2D.prototype.putImageData = function (...of) { window.images++; return put.apply(this, of) }
+    }""")
+    box = page.locator(".cells").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def column_at_pointer():
+        page.mouse.move(middle[0], middle[1] + 1)
+        page.mouse.move(*middle)
+        return int(page.locator(".chart .tip").inner_text().split(":")[0])
+
+    before = column_at_pointer()
+    page.mouse.down()
+    page.mouse.move(middle[0] + 200, middle[1], steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    after = column_at_pointer()
+    assert before - after >= 8, "dragging to the right shows earlier tokens"
+    assert page.evaluate("images") == 0
+    page.mouse.click(box["x"] + 40, box["y"] + box["height"] * 5 / 6)
+    assert token(page, 2).get_attribute("aria-selected") == "true"
+    assert token(page, 1).get_attribute("aria-selected") == "false"
+    page.wait_for_timeout(600)
+    assert page.evaluate("images") == 0, "another selection is not another map"
+
+
+def test_a_long_prompt_has_a_strip_and_a_key_for_its_strong_parts(open_report):
+    page = open_report(long_run())
+    token(page, 1).click()
+    assert page.locator(".heat span").count() == 10
+    page.get_by_role("button", name="token 0").click()
+    for k in (403, 407):
+        page.keyboard.press("n")
+        while token(page, k, "prompt").get_attribute("data-at") is None:
+            page.keyboard.press("n")
+        shown = token(page, k, "prompt").bounding_box()
+        frame = page.locator(".prompt .frame").bounding_box()
+        assert frame["y"] <= shown["y"] <= frame["y"] + frame["height"]
+    assert page.locator(".contributions").count() == 1
+
+
+# ---------------------------------------------------------------- the difference
+
+
+def names_report(open_report):
+    """Two prompts that differ in one name, and a word more on the right."""
+    def one(words, values, name):
+        return run(words, [" Russia"], [attribution("rollout", np.array(values, np.float32)[None, :, None],
+                                                    len(words))], name=name)
+
+    left = one(["I", " am", " Putin", " from", "?"], [0.6, 0.02, 0.3, 0.04, 0.01], "Putin")
+    right = one(["I", " am", " Abdul", " really", " from", "?"], [0.6, 0.02, 0.1, 0.05, 0.09, 0.01], "Abdul")
+    page = open_report(left, right)
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="Abdul")
+    return page
+
+
+def test_the_difference_is_painted_on_both_prompts(open_report):
+    page = names_report(open_report)
+    assert tint_of(page, 3) and tint_of(page, 3, 1), "own values at first"
+    page.get_by_role("button", name="The difference").click()
+    said = plain(page.locator(".difference").inner_text())
+    assert "1 part of the prompts differ and are compared with each other (a / b)." in said
+    assert "1 part of one prompt only counts in full (a / –)." in said
+    assert "3 parts took the same on both sides." in said
+    rows = [[plain(c) for c in row.locator("th, .value").all_inner_texts()]
+            for row in page.locator(".moved tbody tr").all()]
+    assert rows == [["·Putin / ·Abdul", "20 %"], ["·from", "−5.0 %"], ["– / ·really", "−5.0 %"]]
+    assert tint_of(page, 2) == STRONGEST and tint_of(page, 2, 1) == "#5d9bd3"
+    assert tint_of(page, 1) == "" and tint_of(page, 1, 1) == "", "what took the same is not tinted"
+    assert tint_of(page, 3, 1) == tint_of(page, 4, 1) != "", "what one prompt has alone counts in full"
+    assert [plain(legend).split(":")[0] for legend in page.locator(".legend").all_inner_texts()] == [
+        "More than the right side", "More than the left side"]
+    assert "difference=1" in page.url
+    page.reload()
+    page.wait_for_selector(".moved")
+    assert tint_of(page, 2) == STRONGEST
+    page.get_by_role("button", name="Both sides").click()
+    assert tint_of(page, 1) != ""
+
+
+def test_charts_beside_each_other_have_one_scale(open_report):
+    page = names_report(open_report)
+
+    def tops():
+        out = []
+        for pane in (0, 1):
+            with page.expect_download() as file:
+                page.get_by_role("button", name="SVG").nth(pane).click()
+            words, _ = words_of(open(file.value.path(), "rb").read())
+            out.append(max(float(n) for n in re.findall(r"\b0\.\d+", words)))
+        return out
+
+    assert tops()[0] == tops()[1]
+    page.get_by_label("one scale for both").uncheck()
+    left, right = tops()
+    assert left > right

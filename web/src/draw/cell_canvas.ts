@@ -28,14 +28,14 @@ export interface Cells {
 
 const LEVELS = 255
 
-/** Colours as bytes of all levels, [LEVELS + 1, 4]. */
-function levelsOf(colours: readonly string[]): Uint8ClampedArray {
+/** Colours of all levels as pixels, [LEVELS + 1]. */
+function levelsOf(colours: readonly string[]): Uint32Array {
   const out = new Uint8ClampedArray(4 * (LEVELS + 1)).fill(255)
   for (let i = 0; i <= LEVELS; i++) {
     const colour = parseInt(mix(colours, i / LEVELS).slice(1), 16)
     out.set([colour >> 16, (colour >> 8) & 255, colour & 255], 4 * i)
   }
-  return out
+  return new Uint32Array(out.buffer)
 }
 
 /** 0..LEVELS for a value. */
@@ -50,22 +50,22 @@ function imageOf(cells: Cells): HTMLCanvasElement {
   ;[image.width, image.height] = [columns, rows]
   const context = image.getContext('2d')!
   const data = context.createImageData(columns, rows)
+  const pixels = new Uint32Array(data.data.buffer)
   const levels = levelsOf(cells.colours)
   for (let row = 0; row < rows; row++) {
-    const at = (rows - 1 - row) * columns
-    for (let column = 0; column < columns; column++) {
-      const level = 4 * levelOf(cells, values[row * columns + column])
-      for (let c = 0; c < 4; c++) data.data[4 * (at + column) + c] = levels[level + c]
-    }
+    const [from, to] = [row * columns, (rows - 1 - row) * columns]
+    for (let column = 0; column < columns; column++)
+      pixels[to + column] = levels[levelOf(cells, values[from + column])]
   }
   context.putImageData(data, 0, 0)
   return image
 }
 
-/** Indices of the cells beyond the scale. */
-function beyondOf({ values, scale }: Cells): number[] {
+/** Indices of the values beyond the scale. */
+export function beyondOf(values: Float32Array, scale: number): number[] {
   const found: number[] = []
-  values.forEach((value, cell) => Math.abs(value) > scale * (1 + 1e-6) && found.push(cell))
+  const limit = scale * (1 + 1e-6)
+  for (let cell = 0; cell < values.length; cell++) if (Math.abs(values[cell]) > limit) found.push(cell)
   return found
 }
 
@@ -85,7 +85,7 @@ export class CellCanvas {
     if (cells === this.cells) return
     this.cells = cells
     this.image = cells && cells.columns && cells.rows ? imageOf(cells) : null
-    this.beyond = cells ? beyondOf(cells) : []
+    this.beyond = cells ? beyondOf(cells.values, cells.scale) : []
     this.canvas.hidden = !this.image
   }
 

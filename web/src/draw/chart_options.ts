@@ -3,7 +3,7 @@
  * bottom. Pure except for reading the pane's signals.
  */
 import type { EChartsCoreOption } from 'echarts/core'
-import { markColour, type Cells } from './cell_canvas'
+import { beyondOf, markColour, type Cells } from './cell_canvas'
 import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
 import { columnsOf, isBinned, shownUnits, sumByColumn, unitColumns, unitLabel, type Column } from './columns'
 import { isComparable, oneScale, panes, type Pane } from '../model/store'
@@ -35,11 +35,21 @@ export interface Chart {
   /** The cells of a heat map, which the page draws itself; `option` then has none. */
   cells?: Cells
   /** Where the plot is: distances from the edges of the chart. */
-  grid?: { left: number; right: number; top: number; bottom: number }
+  grid?: Place
   /** What is said about a cell [column, row, value]. */
   tell?: (data: readonly number[]) => string
   /** Marks for a picture file, if `option` has none. */
   series?: () => object[]
+}
+
+/** Labels may not move the plot, which is where the cells are drawn; to measure them all takes a third of a drawing. */
+const FIXED = { outerBoundsMode: 'none' } as const
+
+export interface Place {
+  left: number
+  right: number
+  top: number
+  bottom: number
 }
 
 export interface Picked {
@@ -134,8 +144,6 @@ export function tokensText(pane: Pane): string {
 
 /* ------------------------------------------------------------------ beyond the scale */
 
-const isBeyond = (value: number, scale: number) => Math.abs(value) > scale * (1 + 1e-6)
-
 /** "0: The 87 %, 11: is 4.8 %": columns with their values. */
 function columnsText(pane: Pane, values: readonly (readonly [label: string, value: number])[]): string {
   return values.map(([label, v]) => `${label} ${amount(v, pane.isShares.value)}`).join(', ')
@@ -144,10 +152,10 @@ function columnsText(pane: Pane, values: readonly (readonly [label: string, valu
 /** For each column with values beyond the scale, the strongest one. */
 function columnsBeyond(columns: readonly Column[], values: Float32Array, scale: number): [string, number][] {
   const strongest = new Map<number, number>()
-  values.forEach((v, cell) => {
+  for (const cell of beyondOf(values, scale)) {
     const x = cell % columns.length
-    if (isBeyond(v, scale) && Math.abs(v) > Math.abs(strongest.get(x) ?? 0)) strongest.set(x, v)
-  })
+    if (Math.abs(values[cell]) > Math.abs(strongest.get(x) ?? 0)) strongest.set(x, values[cell])
+  }
   return [...strongest].sort(([a], [b]) => a - b).map(([x, v]) => [columns[x].label, v])
 }
 
@@ -281,7 +289,7 @@ export function bars(pane: Pane, look: Look): Chart {
     pick: ([x]) => pickColumn(columns[x]),
     option: {
       animation: false,
-      grid: { left: 62, right: 12, top: 24 + above, bottom: zooms.length ? 118 : 92 },
+      grid: { ...FIXED, left: 62, right: 12, top: 24 + above, bottom: zooms.length ? 118 : 92 },
       xAxis: columnAxis(columns, look),
       yAxis: {
         type: 'value',
@@ -359,13 +367,13 @@ function cellSeries(cells: Cells): object[] {
     Math.floor(cell / cells.columns),
     v,
   ])
-  const beyond = data.filter(([, , v]) => isBeyond(v, cells.scale))
+  const beyond = beyondOf(cells.values, cells.scale).map((cell) => data[cell])
   return [{ type: 'heatmap', data }, ...beyondCorners(beyond, cells)]
 }
 
 function heatmap({ pane, look, grid, scale, rows, height, describe, title, ofAllTokens, rowOf }: HeatMap): Chart {
   const { columns, values } = grid
-  const signed = common(pane, (p) => (p.mean.value.some((v) => v < 0) ? 1 : 0)) > 0 || values.some((v) => v < 0)
+  const signed = common(pane, (p) => (p.attribution.value?.signed ? 1 : 0)) > 0
   const colours = signed ? DIVERGING[look.theme] : (MAPS[look.map] ?? MAPS.tint).stops(look.theme)
   const zooms = zoom(pane, columns, look, isBinned(columns))
   const style = axisStyle(look)
@@ -380,10 +388,9 @@ function heatmap({ pane, look, grid, scale, rows, height, describe, title, ofAll
     marks: [ink, paper],
   }
   const beyond = columnsBeyond(columns, values, scale)
-  const maxLabel = `${values.some((v) => v > 0 && isBeyond(v, scale)) ? '\u2265\u2009' : ''}${number(scale)}`
-  const isLower = signed && values.some((v) => v < 0 && isBeyond(v, scale))
-  const minLabel = signed ? `${isLower ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
-  const place = { left: 78, right: 64, top: 10, bottom: zooms.length ? 118 : 92 }
+  const maxLabel = `${beyond.some(([, v]) => v > 0) ? '\u2265\u2009' : ''}${number(scale)}`
+  const minLabel = signed ? `${beyond.some(([, v]) => v < 0) ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
+  const place = { left: 96, right: 64, top: 10, bottom: zooms.length ? 118 : 92 }
   return {
     height,
     title,
@@ -399,7 +406,7 @@ function heatmap({ pane, look, grid, scale, rows, height, describe, title, ofAll
     pick: ([x, y]) => ({ ...pickColumn(columns[x]), ...rowOf(y) }),
     option: {
       animation: false,
-      grid: place,
+      grid: { ...FIXED, ...place },
       xAxis: columnAxis(columns, look),
       yAxis: { type: 'category', data: rows, ...style, axisLabel: { ...style.axisLabel, hideOverlap: true } },
       dataZoom: zooms,
@@ -555,7 +562,7 @@ export function profile(pane: Pane, look: Look): Chart {
     option: {
       animation: false,
       color: [...LINE_COLOURS[look.theme]],
-      grid: { left: 62, right: 16, top: 44, bottom: 44 },
+      grid: { ...FIXED, left: 62, right: 16, top: 44, bottom: 44 },
       legend: {
         top: 0,
         type: 'scroll',

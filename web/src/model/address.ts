@@ -1,13 +1,14 @@
 /*
  * The address holds the run and how it is looked at, so that a link, a reload, back and forward show the same:
  *
- *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map&beside=7&with=rollout
+ *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map&beside=7&with=rollout&difference=1
  *
  * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out. In a report `run` counts
  * its runs from 1. Inside another page the address is read but not written: its history is that of the page around.
  */
 import { effect } from '@preact/signals'
 import { identity, type Run } from '../data/document'
+import { wantsDifference } from './comparison'
 import { closer, showsFirstLook } from './first_look'
 import * as state from './store'
 import { failed, panes, served, type Pane } from './store'
@@ -70,6 +71,7 @@ function written(): URLSearchParams {
   if (state.comparing.value && right.run.value) {
     set('beside', String(right.run.value.id ?? state.runs.value.indexOf(right.run.value) + 1))
     set('with', right.name.value)
+    set('difference', wantsDifference.value ? '1' : '')
   }
   return now
 }
@@ -132,6 +134,7 @@ export function readView(beside?: Run): void {
   const chart = now.get('chart')
   if (chart) state.chart.value = chart
   state.comparing.value = beside !== undefined
+  wantsDifference.value = now.get('difference') === '1'
   if (!beside) return
   state.show(right, beside.key)
   chooseMethod(right, now.get('with'))

@@ -232,11 +232,33 @@ function commonLengths(a: readonly string[], b: readonly string[]): Uint16Array 
   return lengths
 }
 
+/** How many tokens two texts have in common at the beginning and, after that, at the end. */
+export function commonEnds(a: readonly string[], b: readonly string[]): { before: number; after: number } {
+  const length = Math.min(a.length, b.length)
+  let before = 0
+  while (before < length && a[before] === b[before]) before++
+  let after = 0
+  while (after < length - before && a[a.length - 1 - after] === b[b.length - 1 - after]) after++
+  return { before, after }
+}
+
 /**
  * Pairs the tokens of two texts: equal tokens of a longest common subsequence, and the tokens between those, one to one
- * (Putin and Abdul). -1 if a side has no token.
+ * (Putin and Abdul). -1 if a side has no token. Common ends are paired first: the rest takes time proportional to the
+ * product of both lengths.
  */
 export function align(a: readonly string[], b: readonly string[]): [number, number][] {
+  const { before, after } = commonEnds(a, b)
+  const middle = alignMiddle(a.slice(before, a.length - after), b.slice(before, b.length - after))
+  const moved = (at: number) => (at < 0 ? -1 : at + before)
+  return [
+    ...Array.from({ length: before }, (_, at): [number, number] => [at, at]),
+    ...middle.map(([i, j]): [number, number] => [moved(i), moved(j)]),
+    ...Array.from({ length: after }, (_, at): [number, number] => [a.length - after + at, b.length - after + at]),
+  ]
+}
+
+function alignMiddle(a: readonly string[], b: readonly string[]): [number, number][] {
   const lengths = commonLengths(a, b)
   const width = b.length + 1
   const pairs: [number, number][] = []

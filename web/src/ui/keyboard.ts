@@ -10,7 +10,7 @@ import { startComparing, stopComparing, toggleFilter } from '../views/controls'
 import { searching } from '../views/search'
 import { showPassage } from '../views/cited_prompt'
 import { lookCloser } from '../views/first_look'
-import { nextHot } from '../views/heat_strip'
+import { nextHot, showNextUnit } from '../views/heat_strip'
 import { stopConfirming } from '../model/confirm'
 import {
   chosenSentence,
@@ -90,7 +90,7 @@ const ACTIONS: Record<string, Action> = {
   End: (e) => move(Infinity, e.shiftKey),
   '/': () => (searching.value = !showsFirstLook.value),
   l: () => lookCloser(!closer.value),
-  n: () => showsFirstLook.value && showNextSource(),
+  n: () => (showsFirstLook.value ? showNextSource() : showNextUnit(activePane.value)),
   '?': () => (dialog.value = 'help'),
   '0': () => toggleFilter('first'),
   c: () => (comparing.value ? stopComparing() : startComparing()),

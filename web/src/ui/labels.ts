@@ -88,7 +88,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['Shift ← →', 'select several'],
   ['Home End', 'the first, the last token'],
   ['1 – 9', 'source; when looking closer: method'],
-  ['N', 'the next source in the prompt'],
+  ['N', 'the next source, or the next strong part, in the prompt'],
   ['/', 'search the prompt'],
   ['0', 'hide or show token 0'],
   ['C', 'compare: a second method or run'],

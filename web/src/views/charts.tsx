@@ -160,7 +160,8 @@ class Drawing {
     element.setAttribute('aria-label', made.description)
     const isNew = this.zoomed !== zoomKey(pane) || !this.drawn
     this.drawn ??= this.begin()
-    this.drawn.resize()
+    if (isNew) this.drawn.clear() // or it would be laid out once more at its new size
+    if (this.drawn.getWidth() !== element.clientWidth || this.drawn.getHeight() !== made.height) this.drawn.resize()
     const { dataZoom, ...rest } = made.option
     this.drawn.setOption(
       isNew ? { ...rest, dataZoom } : rest,

@@ -2,14 +2,13 @@
  * Two runs, or two methods of one run, token by token: paired tokens, and how much was taken from each.
  */
 import { signal } from '@preact/signals'
+import { moved, MAX_PAIRS, pairs, showsDifference, unitNames, wantsDifference } from '../model/comparison'
 import { isComparable, oneScale, panes, shownPanes, runTitle, type Pane } from '../model/store'
-import { align } from '../model/aggregate'
 import { joinedText, label, plural, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
 import { Meter } from './meter'
 
 const MAX_ROWS = 12
-const MAX_TOKENS = 1500 // the alignment takes time proportional to the product of both lengths
 
 interface Row {
   units: readonly [number, number]
@@ -18,12 +17,8 @@ interface Row {
   sizes: readonly [number, number]
 }
 
-const namesOf = (pane: Pane) => Array.from({ length: pane.units.value.count }, (_, u) => pane.units.value.names(u))
-
 /** Whether all rows are shown. */
 const showsAll = signal(false)
-/** Which table is shown: both sides, or what one has more than the other. */
-const table = signal<'sides' | 'moved'>('sides')
 
 interface Rows {
   shown: Row[]
@@ -35,12 +30,11 @@ interface Rows {
 }
 
 function rowsOf(left: Pane, right: Pane): Rows {
-  const names = [namesOf(left), namesOf(right)] as const
-  if (names[0].length > MAX_TOKENS || names[1].length > MAX_TOKENS)
-    return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
+  const names = [unitNames(left), unitNames(right)] as const
+  if (!pairs.value) return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
   const size = (pane: Pane, u: number) =>
     u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (pane.scale.value || 1)
-  const rows = align(...names).map(
+  const rows = pairs.value.map(
     ([i, j]): Row => ({
       units: [i, j],
       names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]],
@@ -66,16 +60,26 @@ interface Moved {
 /** What the left side took more (above 0) or less than the right, largest first. Parts of one side only count in full;
  * hidden parts do not count. */
 function movedRows(left: Pane, right: Pane): Moved[] {
-  const names = [namesOf(left), namesOf(right)] as const
-  if (Math.max(names[0].length, names[1].length) > MAX_TOKENS) return []
-  const value = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u])
-  return align(...names)
-    .map(([i, j]) => ({
-      name: nameOf({ units: [i, j], names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]], sizes: [0, 0] }),
-      value: value(left, i) - value(right, j),
-    }))
+  const names = [unitNames(left), unitNames(right)] as const
+  const nameAt = (side: 0 | 1, u: number) => (u < 0 ? '' : names[side][u])
+  return moved.value
+    .map(({ units: [i, j], value }) => ({ name: nameOf([nameAt(0, i), nameAt(1, j)]), value }))
     .filter((row) => row.value !== 0)
     .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
+}
+
+/** What the table does not show, and how the prompts differ. */
+function movedNotes(left: Pane, right: Pane): string[] {
+  const names = [unitNames(left), unitNames(right)] as const
+  const same = moved.value.filter(({ value }) => value === 0).length
+  const other = moved.value.filter(({ units: [i, j] }) => i >= 0 && j >= 0 && names[0][i] !== names[1][j]).length
+  const alone = moved.value.filter(({ units: [i, j] }) => i < 0 || j < 0).length
+  const notes = [
+    other ? `${plural(other, 'part')} of the prompts differ and are compared with each other (a / b).` : '',
+    alone ? `${plural(alone, 'part')} of one prompt only ${alone === 1 ? 'counts' : 'count'} in full (a / \u2013).` : '',
+    same ? `${plural(same, 'part')} took the same on both sides.` : '',
+  ]
+  return [...notes.filter(Boolean), ...hiddenNote(left, right)]
 }
 
 function MovedTable({ left, right, heading }: { left: Pane; right: Pane; heading: (pane: Pane) => string }) {
@@ -109,6 +113,9 @@ function MovedTable({ left, right, heading }: { left: Pane; right: Pane; heading
           </tr>
         </tfoot>
       </table>
+      {movedNotes(left, right).map((note) => (
+        <p class="note">{note}</p>
+      ))}
       <More n={rows.length - shown.length} />
     </>
   )
@@ -127,7 +134,7 @@ function More({ n }: { n: number }) {
   )
 }
 
-const nameOf = ({ names: [a, b] }: Row) =>
+const nameOf = ([a, b]: readonly [string, string]) =>
   a === b ? label(a) : `${a ? label(a) : '\u2013'} / ${b ? label(b) : '\u2013'}`
 
 function valueOf(pane: Pane, unit: number): string {
@@ -136,15 +143,23 @@ function valueOf(pane: Pane, unit: number): string {
 
 /** Describes what has no row. */
 function leftOut({ beyond, isTooLong }: Rows, left: Pane, right: Pane): string[] {
-  if (isTooLong) return [`A prompt of more than ${MAX_TOKENS} parts is not set side by side: choose larger units.`]
-  const hides = Math.max(...[left, right].map((pane) => pane.hiddenUnits.value.reduce((sum, h) => sum + h, 0)))
+  if (isTooLong)
+    return [
+      `The prompts differ in more than ${Math.sqrt(MAX_PAIRS)} x ${Math.sqrt(MAX_PAIRS)} parts, ` +
+        'which are not set side by side: choose larger units.',
+    ]
   const texts = beyond.map(
-    (row) => `${row.units[0]}: ${nameOf(row)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`,
+    (row) => `${row.units[0]}: ${nameOf(row.names)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`,
   )
   return [
     ...(texts.length ? [`Without bars, since the others would be flat beside them: ${texts.join(', ')}.`] : []),
-    ...(hides ? [`${plural(hides, 'part')} of the prompt hidden.`] : []),
+    ...hiddenNote(left, right),
   ]
+}
+
+function hiddenNote(left: Pane, right: Pane): string[] {
+  const hides = Math.max(...[left, right].map((pane) => pane.hiddenUnits.value.reduce((sum, h) => sum + h, 0)))
+  return hides ? [`${plural(hides, 'part')} of the prompt hidden.`] : []
 }
 
 function Side({ pane, side, row }: { pane: Pane; side: 0 | 1; row: Row }) {
@@ -172,26 +187,28 @@ export function Difference() {
   if (shownPanes.value.length < 2) return null
   const [left, right] = panes
   const rows = rowsOf(left, right)
-  const isMoved = table.value === 'moved' && isComparable.value && !rows.isTooLong
+  const isMoved = showsDifference.value
   if (!rows.shown.length && !leftOut(rows, left, right).length) return null
   const heading = (pane: Pane) =>
     left.key.value === right.key.value ? pane.name.value : shorten(runTitle(pane.run.value!), 36)
   return (
     <section class="difference" aria-label="Difference">
       <h3>{isMoved ? 'The difference' : 'Side by side'}</h3>
-      {isComparable.value && (
+      {isComparable.value ? (
         <p class="tables">
-          {(['sides', 'moved'] as const).map((name) => (
+          {[false, true].map((wants) => (
             <button
               type="button"
               class="quiet"
-              aria-pressed={table.value === name}
-              onClick={() => (table.value = name)}
+              aria-pressed={wantsDifference.value === wants}
+              onClick={() => (wantsDifference.value = wants)}
             >
-              {name === 'sides' ? 'Both sides' : 'The difference'}
+              {wants ? 'The difference' : 'Both sides'}
             </button>
           ))}
         </p>
+      ) : (
+        <p class="note">The sides have different methods: a difference needs one method on both.</p>
       )}
       {isMoved ? (
         <MovedTable left={left} right={right} heading={heading} />
@@ -226,7 +243,7 @@ function SidesTable({ rows, left, right, heading }: {
           {rows.shown.map((row) => (
             <tr class={row.names[0] === row.names[1] ? '' : 'changed'}>
               <Side pane={left} side={0} row={row} />
-              <th scope="row">{nameOf(row)}</th>
+              <th scope="row">{nameOf(row.names)}</th>
               <Side pane={right} side={1} row={row} />
             </tr>
           ))}

@@ -4,14 +4,19 @@
 import { useLayoutEffect, useState } from 'preact/hooks'
 import type { RefObject } from 'preact'
 import type { PassageSpans } from '../draw/passage_spans'
+import { paintedScale, paintedValues } from '../model/comparison'
 import { citation, lightOf, litSentence } from '../model/first_look'
+import { pinned, type Pane } from '../model/store'
 import { showPassage } from './cited_prompt'
+import { revealUnit } from './token_tip'
 
 interface Place {
-  passage: number
+  /** Passage, or unit. */
+  of: number
   /** Fractions of the text's height. */
   top: number
   height: number
+  /** 0..1; below 0: it lowered the selection. */
   strength: number
 }
 
@@ -49,7 +54,7 @@ export function HeatStrip({
           if (!light[passage] || !list?.length) return []
           const from = list[0].getBoundingClientRect().top - top
           const to = list[list.length - 1].getBoundingClientRect().bottom - top
-          return [{ passage, top: from / all, height: (to - from) / all, strength: light[passage] }]
+          return [{ of: passage, top: from / all, height: (to - from) / all, strength: light[passage] }]
         }),
       )
     }
@@ -58,16 +63,68 @@ export function HeatStrip({
     observer.observe(root)
     return () => observer.disconnect()
   }, [c, part])
+  return <Strip places={places} show={showPassage} />
+}
+
+function Strip({ places, show }: { places: readonly Place[]; show: (of: number) => void }) {
   if (!places.length) return null
   return (
     <div class="heat" aria-hidden="true">
-      {places.map(({ passage, top, height, strength }) => (
+      {places.map(({ of, top, height, strength }) => (
         <span
-          key={passage}
-          style={{ top: `${top * 100}%`, height: `max(4px, ${height * 100}%)`, opacity: 0.35 + 0.65 * strength }}
-          onClick={() => showPassage(passage)}
+          key={of}
+          class={strength < 0 ? 'below' : ''}
+          style={{
+            top: `${top * 100}%`,
+            height: `max(4px, ${height * 100}%)`,
+            opacity: 0.35 + 0.65 * Math.min(1, Math.abs(strength)),
+          }}
+          onClick={() => show(of)}
         />
       ))}
     </div>
   )
+}
+
+/* ------------------------------------------------------------------ the second layer */
+
+function showUnit(pane: Pane, unit: number): void {
+  pinned.value = { run: pane.key.value, unit }
+  revealUnit(pane, unit)
+}
+
+/** The next of the strongest units after the pinned one, in the order of the text. */
+export function showNextUnit(pane: Pane): void {
+  const at = pinned.value?.run === pane.key.value ? pinned.value.unit : -1
+  const strongest = [...pane.strongest.value].sort((a, b) => a - b)
+  const next = strongest.find((u) => u > at) ?? strongest[0]
+  if (next !== undefined) showUnit(pane, next)
+}
+
+/** Where the strongest units of a long prompt are. */
+export function UnitStrip({ pane, text }: { pane: Pane; text: RefObject<HTMLDivElement> }) {
+  const units = pane.strongest.value
+  const values = paintedValues(pane)
+  const scale = paintedScale(pane)
+  const [places, setPlaces] = useState<Place[]>([])
+  useLayoutEffect(() => {
+    const root = text.current
+    if (!root) return
+    const measure = () => {
+      const all = root.offsetHeight
+      const { first } = pane.units.value
+      setPlaces(
+        units.flatMap((of) => {
+          const span = root.querySelector<HTMLElement>(`[data-k="${first[of]}"]`)
+          if (!span || !all) return []
+          return [{ of, top: span.offsetTop / all, height: 0, strength: values[of] / (scale || 1) }]
+        }),
+      )
+    }
+    measure()
+    const observer = new ResizeObserver(measure)
+    observer.observe(root)
+    return () => observer.disconnect()
+  }, [units, values, scale])
+  return <Strip places={places} show={(unit) => showUnit(pane, unit)} />
 }

@@ -6,6 +6,7 @@ import { effect } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { tint } from '../draw/colour'
 import { job } from '../model/actions'
+import { paintedBeyond, paintedScale, paintedValues, showsDifference } from '../model/comparison'
 import * as state from '../model/store'
 import { hovered, pinned, select, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
@@ -14,6 +15,7 @@ import { label, plural } from '../ui/token_text'
 import { TokenSpans, tokenAt } from '../draw/token_spans'
 import { TintCanvas } from '../draw/tint_canvas'
 import { editRun } from './composer'
+import { UnitStrip } from './heat_strip'
 import { found } from './search'
 import { hideTip, showTip } from './token_tip'
 
@@ -52,11 +54,11 @@ function followPrompt(tokenSpans: TokenSpans, pane: Pane): () => void {
       tintCanvas.remeasure()
     }),
     effect(() => {
-      const values = pane.attribution.value ? pane.unitValues.value : NONE
+      const values = pane.attribution.value ? paintedValues(pane) : NONE
       if (shown.length !== pane.units.value.of.length) shown = new Int8Array(pane.units.value.of.length)
-      steps(shown, values, pane.units.value, pane.scale.value)
+      steps(shown, values, pane.units.value, paintedScale(pane))
       tintCanvas.show(shown, state.tints.value)
-      beyond = markTokens(tokenSpans, 'data-beyond', pane, new Set(pane.beyond.value), beyond)
+      beyond = markTokens(tokenSpans, 'data-beyond', pane, new Set(paintedBeyond(pane)), beyond)
     }),
     () => tintCanvas.close(),
     effect(() => {
@@ -133,32 +135,35 @@ export function Prompt({ pane }: { pane: Pane }) {
         )}
       </h2>
       <Remarks list={run?.info.remarks} />
-      <div class="frame">
-        <div
-          id={`prompt-${pane.index}`}
-          class="text"
-          ref={root}
-          dir="auto"
-          tabIndex={0}
-          role="group"
-          aria-label="Prompt text. Arrow keys move through it and announce what each part contributed to."
-          onKeyDown={(e) => onPromptKey(e, pane)}
-          onFocus={() => (state.active.value = pane.index)}
-          onPointerMove={(e) => {
-            if (e.pointerType !== 'mouse') return
-            const unit = unitOf(pane, tokenAt(e.target))
-            hovered.value = lookAt(pane, unit)
-            showTip(pane, unit, e)
-          }}
-          onPointerLeave={() => {
-            hovered.value = null
-            hideTip()
-          }}
-          onClick={(e) => {
-            const unit = unitOf(pane, tokenAt(e.target))
-            pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
-          }}
-        />
+      <div class="framed">
+        <div class="frame">
+          <div
+            id={`prompt-${pane.index}`}
+            class="text"
+            ref={root}
+            dir="auto"
+            tabIndex={0}
+            role="group"
+            aria-label="Prompt text. Arrow keys move through it and announce what each part contributed to."
+            onKeyDown={(e) => onPromptKey(e, pane)}
+            onFocus={() => (state.active.value = pane.index)}
+            onPointerMove={(e) => {
+              if (e.pointerType !== 'mouse') return
+              const unit = unitOf(pane, tokenAt(e.target))
+              hovered.value = lookAt(pane, unit)
+              showTip(pane, unit, e)
+            }}
+            onPointerLeave={() => {
+              hovered.value = null
+              hideTip()
+            }}
+            onClick={(e) => {
+              const unit = unitOf(pane, tokenAt(e.target))
+              pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
+            }}
+          />
+        </div>
+        {(run?.m ?? 0) > LONG && <UnitStrip pane={pane} text={root} />}
       </div>
     </section>
   )
@@ -266,23 +271,25 @@ function Hint({ pane }: { pane: Pane }) {
 
 export function Legend({ pane }: { pane: Pane }) {
   const isShares = pane.isShares.value
-  const signed = pane.unitValues.value.some((v) => v < 0)
+  const [values, scale] = [paintedValues(pane), paintedScale(pane)]
+  const signed = values.some((v) => v < 0)
   const palette = state.palette.value
   const ramp = Array.from({ length: 9 }, (_, i) =>
     tint(palette, Math.round(signed ? (i / 4 - 1) * STEPS : (i / 8) * STEPS)),
   )
-  const beyond = pane.beyond.value
-  const sign = (side: number, text: string) => (beyond.some((u) => pane.unitValues.value[u] * side > 0) ? text : '')
+  const beyond = paintedBeyond(pane)
+  const sign = (side: number, text: string) => (beyond.some((u) => values[u] * side > 0) ? text : '')
   return (
     <p class="legend">
-      <span>{signed ? sign(-1, '\u2264\u2009') + amount(-pane.scale.value, isShares) : '0'}</span>
+      {showsDifference.value && <span>More than the {pane.index ? 'left' : 'right'} side:</span>}
+      <span>{signed ? sign(-1, '\u2264\u2009') + amount(-scale, isShares) : '0'}</span>
       <span class="ramp" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${ramp.join(', ')})` }} />
-      <span>{sign(1, '\u2265\u2009') + amount(pane.scale.value, isShares)}</span>
+      <span>{sign(1, '\u2265\u2009') + amount(scale, isShares)}</span>
       {beyond.length > 0 && (
         <span class="beyond">
           <span class="outlined">beyond the scale</span>:{' '}
           {beyond
-            .map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(pane.unitValues.value[u], isShares)}`)
+            .map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(values[u], isShares)}`)
             .join(', ')}
         </span>
       )}
