@@ -14,7 +14,7 @@ import * as state from './store'
 import { failed, panes, served, type Pane } from './store'
 
 /** Whether this page is inside another one. */
-export const isFramed = window.parent !== window
+export const isFramed = () => window.parent !== window
 
 const read = () => new URLSearchParams(location.hash.slice(1))
 
@@ -92,7 +92,7 @@ function write(now: URLSearchParams): void {
 
 /** Keeps the address up to date. */
 export function keepAddress(): void {
-  if (isFramed) return
+  if (isFramed()) return
   effect(() => {
     const now = written()
     if (!isReading) write(now)

@@ -146,7 +146,7 @@ function take(message: Sent): void {
 
 /** Called once the report is shown. */
 export function joinPage(): void {
-  if (!isFramed) return
+  if (!isFramed()) return
   document.documentElement.dataset.framed = ''
   addEventListener('message', ({ source, data }: MessageEvent<unknown>) => {
     if (source === parent && typeof data === 'object' && data !== null) take(data as Sent)
