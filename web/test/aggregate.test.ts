@@ -105,6 +105,19 @@ it('crosses segments of both sides: rows averaged, columns summed', () => {
   expect(list(aggregate.segmentMatrix(mean, 4, rows, columns, NONE))).toEqual([5, 8, 2, 1])
 })
 
+describe('common ends', () => {
+  it('counts no token twice', () => {
+    expect(aggregate.commonEnds(['a', 'b', 'a'], ['a', 'a'])).toEqual({ before: 1, after: 1 })
+    expect(aggregate.commonEnds(['a', 'a'], ['a', 'a', 'a'])).toEqual({ before: 2, after: 0 })
+  })
+  it('pairs long texts that differ in one place', () => {
+    const words = Array.from({ length: 40000 }, (_, k) => `w${k}`)
+    const pairs = aggregate.align(words, words.with(7, 'x'))
+    expect(pairs.length).toBe(40000)
+    expect(pairs.every(([i, j]) => i === j)).toBe(true)
+  })
+})
+
 describe('align', () => {
   it('pairs what is the same and what stands for each other', () => {
     expect(aggregate.align(['My', 'Putin', ',', 'I'], ['My', 'Abdul', ',', 'I'])).toEqual([
