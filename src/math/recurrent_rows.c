@@ -34,6 +34,13 @@ HW__INLINE double dot(const double *a, const double *b, size_t n) {
     return sum;
 }
 
+/* What a state keeps soon falls below the smallest normal numbers, with which processors are many times slower. So a
+ * number below TINY is 0, and factors below SMALL are: products of both are normal. */
+#define TINY  1e-20
+#define SMALL 1e-15
+HW__INLINE double without_tiny(double v) { return v < TINY && v > -TINY ? 0 : v; }
+HW__INLINE float factor_of(double v) { return v < SMALL && v > -SMALL ? 0 : (float)v; }
+
 HW__INLINE void to_double(double *restrict to, const float *restrict from, size_t n) {
     for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
@@ -111,9 +118,9 @@ HW__SIMD static void make_steps_by_channel(steps *s, const hw__recurrent *r, siz
         for (size_t m = i; m < s->n; m++) multiply(s->left + m * S, keep, S);
     }
     for (size_t i = 0; i < s->n; i++)
-        for (size_t c = 0; c < S; c++) s->meet[c * s->n + i] = (float)s->p[i * S + c];
-    for (size_t i = 0; i < s->n * S; i++) s->leave[i] = -(float)s->left[i];
-    for (size_t c = 0; c < S; c++) s->rest[c] = (float)s->all[c];
+        for (size_t c = 0; c < S; c++) s->meet[c * s->n + i] = factor_of(s->p[i * S + c]);
+    for (size_t i = 0; i < s->n * S; i++) s->leave[i] = -factor_of(s->left[i]);
+    for (size_t c = 0; c < S; c++) s->rest[c] = factor_of(s->all[c]);
 }
 
 /* p_i = sum_m by[m,i] k_m: the transpose of `by` [n, n] <- (1 + L)^-1 diag(write F), L[i,m] = write_i F[m,i] met[i,m];
@@ -130,7 +137,7 @@ HW__SIMD static double solve(float by[STEPS * STEPS], double left[STEPS], const 
         all *= keep[i];
     }
     for (size_t i = 0; i < n; i++)
-        for (size_t m = 0; m < n; m++) by[m * n + i] = (float)rows[i][m];
+        for (size_t m = 0; m < n; m++) by[m * n + i] = factor_of(rows[i][m]);
     return all;
 }
 
@@ -143,8 +150,8 @@ static void make_steps_by_head(steps *s, const hw__recurrent *r, size_t h, size_
     double all = solve(by, left, met, n, r->keep + at, r->write + at);
     hw__matmul(s->meet, s->turned, by, S, n, n);
     for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < S; c++) s->leave[i * S + c] = -(float)left[i] * s->k[i * S + c];
-    for (size_t c = 0; c < S; c++) s->rest[c] = (float)all;
+        for (size_t c = 0; c < S; c++) s->leave[i * S + c] = -factor_of(left[i]) * s->k[i * S + c];
+    for (size_t c = 0; c < S; c++) s->rest[c] = factor_of(all);
 }
 
 /* to [S, n] <- from [n, S]. */
@@ -177,6 +184,19 @@ HW__SIMD static float take_step(double *restrict u, double write, const double *
     return (float)a;
 }
 
+/* rows [n_rows, n], `next` floats apart: numbers below TINY become 0. Returns whether any is left. */
+HW__SIMD static bool drop_tiny(float *rows, size_t next, size_t n_rows, size_t n) {
+    uint32_t any = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t c = 0; c < n; c++) {
+            float v = rows[i * next + c];
+            bool has = v >= (float)TINY || v <= -(float)TINY;
+            rows[i * next + c] = has ? v : 0;
+            any |= has;
+        }
+    return any;
+}
+
 HW__SIMD static void keep_rest(float *restrict u, const float *restrict rest, size_t n_rows, size_t S) {
     for (size_t i = 0; i < n_rows; i++)
         for (size_t c = 0; c < S; c++) u[i * S + c] *= rest[c];
@@ -187,6 +207,7 @@ static void take_steps(float *row, size_t next, float *u, size_t n_rows, const s
     size_t S = s->S;
     hw__matmul_part((hw__part){row, next}, (hw__part){u, S}, (hw__part){s->meet, s->n},
                     (hw__matmul_size){n_rows, S, s->n}, false);
+    drop_tiny(row, next, n_rows, s->n);
     keep_rest(u, s->rest, n_rows, S);
     hw__matmul_part((hw__part){u, S}, (hw__part){row, next}, (hw__part){s->leave, S},
                     (hw__matmul_size){n_rows, s->n, S}, true);
@@ -227,9 +248,14 @@ static void take_all_steps(walk *w) {
         size_t n = top > first && top - first < STEPS ? top - first : top < STEPS ? top : STEPS;
         size_t from = top > first ? top : first; /* rows that have begun */
         base = top - n;
+        float *u = w->u + (from - first) * S;
+        if (!drop_tiny(u, S, end - from, S) && top <= first) { /* nothing is left of any row */
+            for (size_t i = first; i < end; i++) memset(row_at(w, i, 0), 0, top * sizeof *u);
+            return;
+        }
         if (from < end) {
             make_steps(&w->steps, w->layer, w->head, base, n);
-            take_steps(row_at(w, from, base), next, w->u + (from - first) * S, end - from, &w->steps);
+            take_steps(row_at(w, from, base), next, u, end - from, &w->steps);
         }
         if (top <= first) continue;
         take_single_steps(w, base, top, base);
@@ -290,7 +316,7 @@ HW__SIMD static void meet_keys(const scan_scratch *s, const range *rows, const h
 /* row [first + 1] <- met reach kept. */
 HW__SIMD static void scale_reach(float *restrict row, const float *restrict met, const double *restrict reach,
                                  double kept, size_t n) {
-    for (size_t j = 0; j < n; j++) row[j] = (float)(met[j] * reach[j] * kept);
+    for (size_t j = 0; j < n; j++) row[j] = (float)without_tiny(met[j] * reach[j] * kept);
 }
 
 /* Rows of one head from <q_t, k_j>: what is kept up to the first row is the same for all of them. */
@@ -306,7 +332,7 @@ static void scan_head(const range *rows, const hw__recurrent *r, size_t h, const
         if (i > 0) kept *= keep[t];
         scale_reach(row, met, s->reach, kept, rows->first + 1);
         left = 1;
-        for (size_t j = t; j > rows->first; left *= keep[j--]) row[j] = (float)(met[j] * write[j] * left);
+        for (size_t j = t; j > rows->first; left *= keep[j--]) row[j] = (float)without_tiny(met[j] * write[j] * left);
     }
 }
 
@@ -367,9 +393,9 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
             double sum = 0, own = r->own && j == first + i ? r->own[c] : 0;
             for (size_t n = 0; n < S; n++) {
                 sum += k[n] * u[i * S + n];
-                u[i * S + n] *= keep[n];
+                u[i * S + n] = without_tiny(u[i * S + n] * keep[n]);
             }
-            out[(i * r->n_heads + c) * stride + j] = (float)((sum * write + own) * value);
+            out[(i * r->n_heads + c) * stride + j] = (float)without_tiny((sum * write + own) * value);
         }
     }
     for (size_t i = 0; r->n_parts > 1 && i < n_rows; i++)
