@@ -134,6 +134,25 @@ static void add_heads(const hw__dot_product *m, const float *met, size_t kv, con
     for (size_t h = 0; h < group; h++) add_head(m, attn + h * m->row->stride, met + h * taps * BLOCK, taps, block);
 }
 
+static bool is_zero(const float *x, size_t n) {
+    for (size_t k = 0; k < n; k++)
+        if (x[k] != 0) return false;
+    return true;
+}
+
+/* Whether no row gives weight to the values of a block of one KV head: what a recurrent layer has forgotten. */
+static bool is_forgotten(const hw__dot_product *dot_products, size_t n, size_t kv, const hw__values *values,
+                         const column_block *block) {
+    size_t group = values->n_heads / values->n_heads_kv;
+    for (size_t i = 0; i < n; i++) {
+        const hw__row *row = dot_products[i].row;
+        size_t columns = columns_of(row, block->first, block->n + taps_of(values) - 1);
+        for (size_t h = kv * group; h < (kv + 1) * group; h++)
+            if (!is_zero(row->heads + h * row->stride + block->first, columns)) return false;
+    }
+    return true;
+}
+
 /* The products of a layer; scratch->query has n_queries: one for each product (`own`), or one for each direction. */
 typedef struct product_list {
     const hw__dot_product *dot_products; /* [n] */
@@ -147,6 +166,7 @@ static void multiply_block(const product_list *list, const hw__values *values, c
     size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv, taps = taps_of(values);
     size_t d = values->head_size, T = values->n_tokens;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
+        if (is_forgotten(dot_products, list->n, kv, values, block)) continue;
         for (size_t i = 0; i < taps; i++)
             hw__matmul_part((hw__part){scratch->partial + i * BLOCK, taps * BLOCK},
                             (hw__part){scratch->query + kv * n_queries * group * d, d},
