@@ -450,15 +450,23 @@ static void read_part(float *to, const part *p, size_t first, size_t n) {
     }
 }
 
+/* to [width, take], n floats apart <- rows [take, width]. */
+HW__SIMD static void turn(float *restrict to, size_t n, const float *restrict rows, size_t step, size_t take,
+                          size_t width) {
+    for (size_t c = 0; c < width; c++)
+        for (size_t t = 0; t < take; t++) to[c * n + t] = rows[t * step + c];
+}
+
 /* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines.
- * rows: [TURNED, width] */
-enum { TURNED = 16 };
+ * rows: [TURNED, width + PADDING], since numbers of several tokens a power of two apart would share few places of the
+ * cache. */
+enum { TURNED = 16, PADDING = 16 };
 static void turn_part(float *to, const part *p, size_t n, float *rows) {
+    size_t step = p->width + PADDING;
     for (size_t first = 0; first < n; first += TURNED) {
         size_t take = n - first < TURNED ? n - first : TURNED;
-        read_part(rows, p, first * p->width, take * p->width);
-        for (size_t c = 0; c < p->width; c++)
-            for (size_t t = 0; t < take; t++) to[c * n + first + t] = rows[t * p->width + c];
+        for (size_t t = 0; t < take; t++) read_part(rows + t * step, p, (first + t) * p->width, p->width);
+        turn(to + first, n, rows, step, take, p->width);
     }
 }
 
@@ -474,7 +482,7 @@ static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries
     at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
     at.own = at.write + n * s->parts[WRITE].width;
     at.row = at.own + s->n_heads;
-    at.input = at.row + TURNED * s->n_heads * s->value_size;
+    at.input = at.row + TURNED * (s->n_heads * s->value_size + PADDING);
     at.scratch = at.input + (s->front.taps ? n * s->front.n_channels : 0);
     at.end = at.scratch + (s->front.taps ? n : 0);
     return at;
