@@ -28,6 +28,9 @@ from measure_confirmation import large
 from safetensors import safe_open
 
 
+THROUGH = "**the model's part goes on to what was gathered** (`--through`)"
+
+
 def positive(x):
     return np.maximum(x, 0)
 
@@ -133,6 +136,12 @@ def against_second(signals, balances, segments):
     return made
 
 
+def against_distribution(tokens, signals, balances, segments):
+    """Of a trace captured with `--against distribution`: as `--through`, and direct."""
+    made = variants(tokens, signals, balances, segments)
+    return {"`--against distribution --through`": made[THROUGH], "`--against distribution`": made["logit, direct"]}
+
+
 def variants(tokens, signals, balances, segments):
     """Name to R [n, segments + 1]."""
     logit = logit_rows(signals, balances, segments)
@@ -150,7 +159,7 @@ def variants(tokens, signals, balances, segments):
         return kept * (P + np.tril(G, -1) @ follow(*rows))
 
     made = {"logit, direct": direct,
-            "**the model's part goes on to what was gathered** (`--through`)": then(passed),
+            THROUGH: then(passed),
             "that, of the explained token too": follow(*passed),
             "that, the model's part counted twice": follow(*more),
             "the model takes its part at every hop": follow(direct, hops),
@@ -181,9 +190,10 @@ def figures(scores, evidence):
     return found_among(scores, evidence, len(evidence)), *shares
 
 
-def measure(sets, items, contrasts):
+def measure(sets, items, contrasts, distributions):
     """(name of the variant to its [items, 3]; tags of the items). `items`: a slice of each set's lines. `contrasts`:
-    the folder of traces of the same items captured with `--against second`; items without one are left out."""
+    the folder of traces of the same items captured with `--against second`, `distributions` of those with `--against
+    distribution`; items without one are left out."""
     found, tags = {}, []
     for path, folder in sets:
         for item, *alone in word_overlap.read(pathlib.Path(path))[items]:
@@ -192,7 +202,7 @@ def measure(sets, items, contrasts):
                 continue
             run, tokens, n_prompt, signals, balances = read(trace)
             answer = answer_tokens(run, tokens, n_prompt, item)
-            if not answer or (contrasts and not (contrasts / trace.name).exists()):
+            if not answer or any(of and not (of / trace.name).exists() for of in (contrasts, distributions)):
                 continue
             evidence = [item["spans"].index(span) for span in item["evidence"]]
             segments = segments_of(tokens, n_prompt, item)
@@ -201,6 +211,10 @@ def measure(sets, items, contrasts):
                 again = read(contrasts / trace.name)
                 assert again[0]["completion"] == run["completion"], trace.name
                 made |= against_second(signals | again[3], again[4], segments)
+            if distributions:
+                again = read(distributions / trace.name)
+                assert again[0]["completion"] == run["completion"], trace.name
+                made |= against_distribution(tokens, signals | again[3], again[4], segments)
             of = {name: rows[answer].mean(0)[:len(item["spans"])] for name, rows in made.items()}
             for name, scores in (of | dict(zip(word_overlap.NAMES, alone))).items():
                 found.setdefault(name, []).append(figures(scores, evidence))
@@ -213,8 +227,8 @@ def interval(x, rng):
     return f"{x.mean():.2f} [{np.quantile(means, 0.025):.2f}, {np.quantile(means, 0.975):.2f}]"
 
 
-def report(sets, tag, items, contrasts):
-    found, tags = measure(sets, items, contrasts)
+def report(sets, tag, items, contrasts, distributions):
+    found, tags = measure(sets, items, contrasts, distributions)
     kinds = sorted({t.get(tag) for t in tags}, key=str)
     base = next(values for name, values in found.items() if name.startswith("**"))
     print(
@@ -276,13 +290,14 @@ def main():
                         help="recall by the values of this tag (default kind), or set: the folder's name")
     parser.add_argument("--contrasts", type=pathlib.Path, metavar="FOLDER",
                         help="traces of the same items captured with --against second")
+    parser.add_argument("--distributions", type=pathlib.Path, metavar="FOLDER", help="... with --against distribution")
     parser.add_argument("--against", help="with --capture: as of headwater explain")
     parser.add_argument("--first", type=int, default=0, metavar="I", help="first line of each set (default 0)")
     parser.add_argument("--end", type=int, metavar="I", help="line after the last (default: all)")
     args = parser.parse_args()
     sets = list(zip(args.sets[::2], args.sets[1::2], strict=True))
     if not args.capture:
-        report(sets, args.by, slice(args.first, args.end), args.contrasts)
+        report(sets, args.by, slice(args.first, args.end), args.contrasts, args.distributions)
     for path, folder in sets if args.capture else ():
         capture(args, path, folder)
 

@@ -645,13 +645,16 @@ def test_a_method_that_cannot_be_given_loses_its_own_figures_only(evaluate, head
 
 @pytest.mark.model
 def test_an_answer_flips_without_what_it_came_from(evaluate, tmp_path):
-    """Generated again without the sentence that says it, a right answer is another; wrong ones are not counted."""
-    made_up = ITEMS[1] | {"id": "wrong", "answer": "zebras"}
-    write_set(tmp_path / "set.jsonl", [*ITEMS[:3], made_up])
+    """Generated again without the sentence that says it, a right answer is another; wrong ones are not counted. Of
+    several answers any is right."""
+    made_up = ITEMS[1] | {"id": "wrong", "answer": ["zebras", "apes"]}
+    several = ITEMS[0] | {"answer": ["zebras", ITEMS[0]["answer"]]}
+    write_set(tmp_path / "set.jsonl", [several, *ITEMS[1:3], made_up])
     common = ["-n", "2", "--method", "leave-one-out", "--ablations", "0"]
     done = evaluate("-o", "r.jsonl", "--rewrite", *common, "--format", "json")
     lines = read_lines(tmp_path / "r.jsonl")
     right = [line for line in lines if line["right"]]
+    assert lines[0]["right"] and not lines[-1]["right"]
     flips = [line["methods"][0]["flip1"] for line in right]
     assert flips and lines[0]["settings"]["rewrite"] is True and "flip1" not in lines[-1]["methods"][0]
     assert [line["methods"][0]["hit1"] for line in right] == flips == [1] * len(right)
