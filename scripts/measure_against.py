@@ -6,7 +6,8 @@
 Each file is a result of `headwater eval --against WHICH` for one set. --cuts: a result of the same items with random
 cuts and leave-one-out, for LDS and drop@1 (the fall without the first segment, of the fall without the best). Prints a
 row for each file and method: LDS, drop@1, recall@k and the evidence's share of all positive scores, the last two of
-items answered right, with 95 % bootstrap intervals. Only items that all files have, with the same completion.
+items answered right, with 95 % bootstrap intervals; and of `both`, the positive scores of `logit` against the mean and
+the distribution, each divided by its highest, added. Only items that all files have, with the same completion.
 """
 
 import argparse
@@ -42,6 +43,16 @@ def figures(item, scores, cuts):
     return *cut_figures(scores, cuts), *(measure_recall.figures(scores, item["evidence"]) if right else (np.nan,) * 2)
 
 
+def scores_of(item, method):
+    return np.array({m["method"]: m.get("scores") for m in item["methods"]}[method], float)
+
+
+def both(files, sha):
+    """Positive parts of `logit` against the mean and the distribution, each divided by its highest, added."""
+    parts = [np.maximum(scores_of(files[name][sha], "logit"), 0) for name in ("mean", "distribution")]
+    return sum(part / max(part.max(), 1e-12) for part in parts)
+
+
 def row(name, values, rng):
     cells = [measure_recall.interval(column[~np.isnan(column)], rng) if (~np.isnan(column)).any() else "–"
              for column in np.array(values).T]
@@ -62,11 +73,14 @@ def main():
     print(f"| {len(same)} items, {right} right | LDS | drop@1 | recall@k | share |\n|---|---|---|---|---|")
     for name, of in files.items():
         for method in [m["method"] for m in of[same[0]]["methods"]]:
-            values = []
-            for sha in same:
-                scores = {m["method"]: m.get("scores") for m in of[sha]["methods"]}[method]
-                values.append(figures(of[sha], np.array(scores, float), cuts.get(sha)))
+            values = [figures(of[sha], scores_of(of[sha], method), cuts.get(sha)) for sha in same]
             print(row(f"{method} --against {name}", values, np.random.default_rng(1)))
+    if {"mean", "distribution"} <= files.keys():
+        values = [figures(first[sha], both(files, sha), cuts.get(sha)) for sha in same]
+        print(row("both", values, np.random.default_rng(1)))
+    if cuts:
+        values = [figures(first[sha], scores_of(cuts[sha], "leave-one-out"), cuts[sha]) for sha in same]
+        print(row("leave-one-out", values, np.random.default_rng(1)))
 
 
 if __name__ == "__main__":
