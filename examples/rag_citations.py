@@ -9,7 +9,7 @@ import sys
 import headwater
 
 DOCUMENTS = [
-    {"name": "Notes", "text": "Anna keeps her key in the red box. The box is in the kitchen."},
+    {"name": "Notes", "text": "The key is in the blue cup. The cup is in the kitchen."},
     {"name": "Diary", "text": "Oscar left for Norvik on Monday. He took the early train."},
     {"name": "Report", "text": "The lighthouse of Norvik was built in 1873. Paula plays the harp there."},
 ]

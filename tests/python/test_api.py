@@ -71,3 +71,7 @@ def test_import_needs_neither_numpy_nor_the_library():
     environment = {**os.environ, "HEADWATER_LIBRARY": "/no/such/file"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False", c_api.HW_VERSION]
+
+
+def test_the_reference_is_made_from_the_docstrings():
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_python_reference.py", "--check"], check=True)
