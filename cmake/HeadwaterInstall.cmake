@@ -7,7 +7,8 @@ include(CMakePackageConfigHelpers)
 set(HEADWATER_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/headwater")
 set(HEADWATER_MODULE_DIR "${CMAKE_INSTALL_LIBDIR}/headwater") # modules, and the engine if it is a copy
 
-install(FILES include/headwater.h include/headwater.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
+install(FILES include/headwater.h include/headwater.hpp include/headwater-llama.h include/headwater-llama.hpp
+    DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
 install(TARGETS headwater EXPORT headwater-targets
     LIBRARY COMPONENT runtime NAMELINK_COMPONENT development)
 install(TARGETS headwater_static ARCHIVE COMPONENT development)

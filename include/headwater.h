@@ -1232,6 +1232,47 @@ HW_API double hw_view_outside_mass(const hw_view *view); /* mean mass on columns
 /* The visible columns by descending score, ties by index: writes at most `n` to `out`, returns the number written. */
 HW_API size_t hw_view_top(const hw_view *view, size_t *out, size_t n);
 
+/* ------------------------------------------------------------------ traces built of another engine's rows
+ *
+ * For an engine that libheadwater does not run: pass its tokens and its attention weights as they are computed, and get
+ * an ordinary trace. Methods that read attention alone (rollout, attention, flow ...) explain it; it is saved, opened
+ * and drawn as any other. (Of a file: hw_trace_import().) */
+
+typedef struct hw_trace_builder hw_trace_builder;
+
+typedef struct hw_trace_builder_params {
+    size_t size;
+    size_t n_layers, n_heads; /* L and H of the attention weights */
+    size_t n_prompt;          /* m >= 1: the first tokens are the prompt, the others the completion */
+    size_t max_tokens;        /* T is at most this, which is more than m */
+    hw_fuse fuse;             /* how heads are fused to one row */
+    bool sinks;               /* learned sinks: rows may sum to less than 1 */
+    const char *model;        /* a name for it; NULL: none */
+} hw_trace_builder_params;
+HW_API void hw_trace_builder_params_init(hw_trace_builder_params *params, size_t size);
+static inline hw_trace_builder_params hw_trace_builder_params_default(void) {
+    hw_trace_builder_params params;
+    hw_trace_builder_params_init(&params, sizeof params);
+    return params;
+}
+
+/* Allocates rows for max_tokens. Errors: ARGUMENT (a number outside its range), MEMORY. */
+HW_API hw_err hw_trace_builder_new(hw_trace_builder **out, const hw_trace_builder_params *params, hw_error *err);
+HW_API void hw_trace_builder_free(hw_trace_builder *builder);
+/* Appends a token: exact bytes [n_bytes], its id (-1: none), and its log probability (NaN: unknown). The prompt is the
+ * joined bytes of its tokens. Errors: ARGUMENT (more than max_tokens, a log probability above 0), MEMORY. */
+HW_API hw_err hw_trace_builder_token(hw_trace_builder *builder, const char *bytes, size_t n_bytes, int32_t id,
+                                     float logprob, hw_error *err);
+/* Appends the rows of the next tokens: weights [L, H, n_rows, n_keys], copied. Columns are tokens from 0 on; there are
+ * at least as many as the last row has, and those after a row's own are 0. One step of a generation: n_rows 1. Rows and
+ * tokens may be appended in any order. After an error the builder is as it was before. Errors: ARGUMENT (shape, a
+ * weight on a later column), ENGINE (NaN, a negative weight, a sum that is not 1: layer, head, row), MEMORY. */
+HW_API hw_err hw_trace_builder_rows(hw_trace_builder *builder, const float *rows, size_t n_rows, size_t n_keys,
+                                    hw_error *err);
+/* Makes the trace; the builder can then only be freed. The last token's row may be missing: methods that explain by the
+ * token's own row refuse it then, and it cannot be saved. Errors: ARGUMENT (no completion, missing rows), MEMORY. */
+HW_API hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *builder, hw_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,4 @@
-"""Makes docs/reference/api.md, the reference of the C library, from include/headwater.h.
+"""Makes docs/reference/api.md, the reference of the C library, from its headers.
 
     python3 scripts/make_api_reference.py           # writes the file
     python3 scripts/make_api_reference.py --check   # exit status 1 if it is not up to date
@@ -16,6 +16,7 @@ from generated_file import write_or_check
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEADER = ROOT / "include" / "headwater.h"
+LLAMA_HEADER = ROOT / "include" / "headwater-llama.h"
 TARGET = ROOT / "docs" / "reference" / "api.md"
 SECTION = re.compile(r"/\* -{10,} (?P<title>[^\n]*?)(?P<text>\n.*?)?\s*\*/", re.S)
 COMMENT = re.compile(r"\s*/\*(.*?)\*/\s*", re.S)
@@ -72,21 +73,33 @@ def blocks(text: str) -> list[str]:
     return [block for block in [*found, "\n".join(current)] if block.strip()]
 
 
+def parts_of(header: pathlib.Path, guard: str) -> tuple[str, str]:
+    """A header's introduction and its declarations."""
+    introduction, body = header.read_text().split("#ifdef __cplusplus\n}")[0].split(f"#ifndef {guard}", 1)
+    intro = text_of(COMMENT.match(introduction)[1]).removeprefix(f"{header.name} - ")
+    return intro[0].upper() + intro[1:], body
+
+
 def reference() -> str:
-    text = HEADER.read_text().split("#ifdef __cplusplus\n}")[0]
-    introduction, body = text.split("#ifndef HEADWATER_H", 1)
-    intro = text_of(COMMENT.match(introduction)[1]).removeprefix("headwater.h - ")
+    intro, body = parts_of(HEADER, "HEADWATER_H")
     first = SECTION.search(body)
     version = re.findall(r"^#define HW_VERSION\w* .*$", body[: first.start()], re.M)
-    out = ["# The C library", "<!-- Made by scripts/make_api_reference.py from include/headwater.h: do not edit. -->",
-           intro[0].upper() + intro[1:], "```c\n" + "\n".join(version) + "\n```"]
+    origin = "<!-- Made by scripts/make_api_reference.py from the headers in include/: do not edit. -->"
+    out = ["# The C library", origin, intro,
+           "```c\n" + "\n".join(version) + "\n```"]
     sections = list(SECTION.finditer(body))
     for match, after in zip(sections, [*sections[1:], None]):
         out.append("## " + match["title"].strip()[0].upper() + match["title"].strip()[1:])
         if match["text"]:
             out.append(text_of(match["text"]))
         out += [entry(block) for block in blocks(body[match.end() : after.start() if after else len(body)])]
-    return "\n\n".join(part for part in out if part) + "\n"
+    return "\n\n".join(part for part in [*out, *loops()] if part) + "\n"
+
+
+def loops() -> list[str]:
+    intro, body = parts_of(LLAMA_HEADER, "HEADWATER_LLAMA_H")
+    declarations = body.split('extern "C" {\n#endif\n', 1)[1]
+    return ["## Your own llama.cpp loop: `headwater-llama.h`", intro, *map(entry, blocks(declarations))]
 
 
 if __name__ == "__main__":

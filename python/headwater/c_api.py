@@ -891,6 +891,27 @@ class hw_view_params(Structure):
     ]
 
 
+class hw_trace_builder_params(Structure):
+    size: int
+    n_layers: int
+    n_heads: int
+    n_prompt: int
+    max_tokens: int
+    fuse: int
+    sinks: bool
+    model: bytes | None
+    _fields_ = [
+        ("size", c_size_t),
+        ("n_layers", c_size_t),
+        ("n_heads", c_size_t),
+        ("n_prompt", c_size_t),
+        ("max_tokens", c_size_t),
+        ("fuse", c_int),
+        ("sinks", c_bool),
+        ("model", c_char_p),
+    ]
+
+
 # name: (result, arguments)
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_version": (c_char_p, []),
@@ -1197,4 +1218,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_view_hidden_mass": (c_double, [c_void_p]),
     "hw_view_outside_mass": (c_double, [c_void_p]),
     "hw_view_top": (c_size_t, [c_void_p, POINTER(c_size_t), c_size_t]),
+    "hw_trace_builder_params_init": (None, [POINTER(hw_trace_builder_params), c_size_t]),
+    "hw_trace_builder_new": (c_int, [POINTER(c_void_p), POINTER(hw_trace_builder_params), POINTER(hw_error)]),
+    "hw_trace_builder_free": (None, [c_void_p]),
+    "hw_trace_builder_token": (c_int, [c_void_p, c_char_p, c_size_t, c_int32, c_float, POINTER(hw_error)]),
+    "hw_trace_builder_rows": (c_int, [c_void_p, c_void_p, c_size_t, c_size_t, POINTER(hw_error)]),
+    "hw_trace_builder_finish": (c_int, [POINTER(c_void_p), c_void_p, POINTER(hw_error)]),
 }

@@ -1,24 +1,9 @@
-/*
- * capture.c - runs an engine over prompt and completion and keeps fused rows, tokens and probabilities.
- *
- *     prompt tokens -> decode in chunks -> [choose or take a token -> decode it] x n -> trace
- *
- * The last completion token is decoded too, because row convention `own` explains it by its own row; a generated one is
- * not if nothing reads that row.
- */
+/* capture.c - the rows of decodes to a trace, and the steps of a run between its tokens and its trace. */
 #include "capture/capture.h"
 
-#include "base/sized.h"
-
-#include "capture/conversation.h"
 #include "capture/head_fusion.h"
-#include "capture/logit_contrast.h"
 #include "capture/memory_estimate.h"
-#include "capture/prefix_reuse.h"
-#include "capture/prompt.h"
-#include "capture/text_remarks.h"
 #include "capture/top_tokens.h"
-#include "data/run_options.h"
 #include "data/thinking.h"
 
 #include <math.h>
@@ -118,15 +103,14 @@ static void note_added(hw__capture *c, size_t source, const hw__stream *stream) 
     }
 }
 
-/* Whether some layers that move information between tokens have no attention weights, and can be read. */
-static bool is_hybrid(const hw__capture *c) {
+bool hw__capture_is_hybrid(const hw__capture *c) {
     const hw_model_info *model = &c->trace->run->model;
     return model->n_layers > 0 && model->n_sources > model->n_layers && !model->values_problem[0];
 }
 
 static hw_err capture_stream(void *ctx, size_t source, const hw__stream *stream, hw_error *err) {
     hw__capture *c = ctx;
-    if (is_hybrid(c)) note_added(c, source, stream);
+    if (hw__capture_is_hybrid(c)) note_added(c, source, stream);
     hw_err rc = hw__unread_stream(&c->unread, source, stream, err);
     return rc == HW_OK && c->pending.wanted ? hw__signal_batch_stream(&c->pending, source, stream, err) : rc;
 }
@@ -150,7 +134,7 @@ static hw_err capture_mixing(void *ctx, const float *row, size_t q, hw_error *er
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
     bool unread = capture->trace && capture->unread.unread && !capture->trace->run->model.values_problem[0];
-    bool shares = !streams && capture->trace && (unread || is_hybrid(capture));
+    bool shares = !streams && capture->trace && (unread || hw__capture_is_hybrid(capture));
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .values = hw__signal_batch_reads_values(&capture->pending),
@@ -167,43 +151,9 @@ hw__sink hw__capture_sink(hw__capture *capture) {
                       .ctx = capture};
 }
 
-/* ------------------------------------------------------------------ one run */
+/* ------------------------------------------------------------------ steps of a run */
 
-typedef struct session {
-    hw__engine *engine;
-    const hw_run_params *params;
-    hw_run *run;
-    hw_trace *trace; /* NULL: nothing is captured */
-    hw__capture capture;
-    hw__tokens prompt, given; /* ids; `given` only when the completion is */
-    hw__against against;
-    hw_row_retention rows; /* that the trace keeps */
-    uint32_t signals;
-    size_t n_done;      /* tokens decoded */
-    size_t last_row;    /* row of the last decode that predicts the next token */
-    bool interruptible; /* whether a stop may interrupt a decode, which loses the run */
-} session;
-
-static void progress(const session *s, hw_stage stage, size_t done, size_t total) {
-    if (s->params->progress) s->params->progress(s->params->ctx, stage, done, total);
-}
-
-static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
-    hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
-    hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, s->n_done + n, err);
-    if (rc == HW_OK)
-        rc = s->engine->ops->decode(s->engine, (hw__token_batch){ids, n, s->n_done, first_logit},
-                                    s->trace ? &sink : NULL, err);
-    if (rc == HW_OK) rc = hw__capture_stream(&s->capture, err);
-    if (rc != HW_OK) return rc;
-    s->n_done += n;
-    if (s->trace) s->trace->n_rows = s->n_done;
-    s->last_row = n - 1;
-    return HW_OK;
-}
-
-/* Appends completion token `id`, chosen by row `row` of the last decode. */
-static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) {
+hw_err hw__session_choose(hw__session *s, int32_t id, size_t row, hw_error *err) {
     hw__piece piece;
     hw_err rc = s->engine->ops->piece(s->engine, &piece, id, err);
     if (rc != HW_OK) return rc;
@@ -223,132 +173,20 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     return HW_OK;
 }
 
-/* Passes the rows that can be explained to the explainer; batched rows, each of which has chosen its token, become
- * signals first. */
-static hw_err show_rows(session *s, hw_error *err) {
+hw_err hw__session_show(hw__session *s, hw_error *err) {
     if (!s->trace || !hw__explainer_pauses(s->params->explainer)) return HW_OK;
     hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
 }
 
-/* The first row that must be decoded alone, because the engine shows its stream only then. */
-static size_t single_from(session *s) {
+size_t hw__session_single_from(hw__session *s) {
     const hw__sink sink = s->trace && s->engine->n_mixing ? hw__capture_sink(&s->capture) : (hw__sink){0};
     return sink.stream ? sink.stream_from : SIZE_MAX;
 }
 
-/* The number of tokens of the next decode, at most `max`. */
-static size_t next_chunk(session *s, size_t max) {
-    size_t from = single_from(s);
-    if (s->n_done >= from) return 1;
-    return max < from - s->n_done ? max : from - s->n_done;
-}
-
-static hw_err prefill(session *s, hw_error *err) {
-    size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine), from = single_from(s);
-    if (s->capture.pending.every && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
-    while (s->n_done < m) {
-        size_t n = next_chunk(s, m - s->n_done < chunk ? m - s->n_done : chunk);
-        bool logits = s->n_done + n == m || s->n_done >= from;
-        hw_err rc = decode(s, s->prompt.ids + s->n_done, n, logits ? n - 1 : n, err);
-        if (rc != HW_OK) return rc;
-        progress(s, HW_STAGE_PREFILL, s->n_done, m);
-    }
-    return HW_OK;
-}
-
-/* Teacher forcing: the completion is decoded in chunks, and each row predicts the next token. */
-static hw_err force_completion(session *s, hw_error *err) {
-    size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
-    if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
-    if (s->capture.pending.wanted && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
-    hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
-    for (size_t i = 0; rc == HW_OK && i < n;) {
-        size_t take = next_chunk(s, n - i < chunk ? n - i : chunk);
-        rc = decode(s, s->given.ids + i, take, 0, err);
-        for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++)
-            rc = add_completion(s, s->given.ids[i + row + 1], row, err);
-        i += take;
-        progress(s, HW_STAGE_DECODE, i, n);
-        if (rc == HW_OK && i < n) rc = show_rows(s, err);
-    }
-    s->run->stop = HW_STOP_GIVEN;
-    if (rc == HW_OK) rc = hw__remark_changed(s->run, s->params->completion, s->params->completion_bytes, err);
-    return rc;
-}
-
-static bool must_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
-
-/* During generation a stop takes effect after the current token, so that every kept token has its rows. */
-static bool stop_decode(void *ctx) {
-    const session *s = ctx;
-    return s->interruptible && must_stop(s);
-}
-
-static hw_err generate(session *s, hw_error *err) {
-    const hw_run_params *p = s->params;
-    hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
-    /* The last token's row chooses nothing. A recurrent model's share is over all rows. */
-    bool reads_last = !s->trace || is_hybrid(&s->capture) || hw__explainer_reads_last(p->explainer);
-    s->run->stop = HW_STOP_LENGTH;
-    for (size_t i = 0; i < p->n_generate; i++) {
-        int32_t id;
-        hw__piece piece;
-        hw_err rc = s->engine->ops->sample(s->engine, &id, s->last_row, i, &sampling, err);
-        if (rc == HW_OK) rc = s->engine->ops->piece(s->engine, &piece, id, err);
-        if (rc != HW_OK) return rc;
-        if (piece.end) {
-            s->run->stop = HW_STOP_END;
-            return HW_OK;
-        }
-        if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
-        if (hw__explainer_is_due(p->explainer, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
-        if (!reads_last && i + 1 == p->n_generate) {
-            s->trace->lacks_last = true;
-        } else if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) {
-            return rc;
-        }
-        progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
-        if (must_stop(s)) {
-            s->run->stop = HW_STOP_CANCELLED;
-            return HW_OK;
-        }
-    }
-    return HW_OK;
-}
-
-static hw_err check_params(const hw_run_params *p, hw_error *err) {
-    hw_err rc = hw__prompt_check(p, err);
-    if (rc != HW_OK) return rc;
-    if (p->completion && p->completion_bytes == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
-    if ((rc = hw__run_options_check(p, err)) != HW_OK) return rc;
-    return HW_OK;
-}
-
-/* Tokenizes prompt and given completion, and checks that the longest possible run fits the context. */
-static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
-    const hw_run_params *p = s->params;
-    hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
-    if (rc != HW_OK) return rc;
-    if (s->prompt.n == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", s->run->prompt_bytes);
-    if (p->completion) rc = hw__completion_tokens(&s->given, s->run, s->engine, p, err);
-    if (rc != HW_OK) return rc;
-    if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
-    size_t n = p->completion ? s->given.n : p->n_generate, total;
-    if (!hw__add(&total, s->prompt.n, n) || total > n_ctx)
-        return hw__fail(
-            err, HW_ERR_ARGUMENT,
-            "the prompt's %zu tokens and %zu of completion are %zu more than the context of %zu (shorten the prompt or "
-            "the completion, or raise the context if it was lowered)",
-            s->prompt.n, n, s->prompt.n + n - n_ctx, n_ctx);
-    return HW_OK;
-}
-
 /* Passes the estimate of the run to the caller, and compares it with the limit. */
-static hw_err check_memory(const session *s, hw_error *err) {
+static hw_err check_memory(const hw__session *s, hw_error *err) {
     const hw_run_params *p = s->params;
     const hw__run_tokens tokens = {s->run, &s->prompt, &s->given};
     hw_estimate e;
@@ -365,7 +203,7 @@ static hw_err check_memory(const session *s, hw_error *err) {
 }
 
 /* Splits the prompt, and determines what the trace must hold. */
-static hw_err begin_explainer(session *s, hw_error *err) {
+static hw_err begin_explainer(hw__session *s, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = x ? hw__explainer_begin(x, s->run, err) : HW_OK;
     s->rows = hw__explainer_rows(x);
@@ -375,8 +213,7 @@ static hw_err begin_explainer(session *s, hw_error *err) {
     return rc;
 }
 
-/* Allocates what the decodes will fill. */
-static hw_err start_capture(session *s, size_t total, hw_error *err) {
+hw_err hw__session_start(hw__session *s, size_t total, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = begin_explainer(s, err);
     if (rc == HW_OK) rc = hw__against_read(&s->against, s->params->against, s->engine, err);
@@ -400,7 +237,7 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     return rc;
 }
 
-static hw_err finish_capture(session *s, hw_error *err) {
+hw_err hw__session_finish(hw__session *s, hw_error *err) {
     hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     const double *added = s->capture.added;
     s->trace->growing = false;
@@ -410,71 +247,7 @@ static hw_err finish_capture(session *s, hw_error *err) {
     return rc;
 }
 
-/* Starts the engine's sequence with the prefix for which an earlier trace has rows, as far as the engine still holds
- * it. */
-static hw_err start_sequence(session *s, size_t total, hw_error *err) {
-    const hw__engine_ops *ops = s->engine->ops;
-    const hw_trace *prefix =
-        s->trace && ops->resume && !hw__explainer_can_consume(s->capture.explainer) ? s->params->prefix : NULL;
-    size_t n = hw__prefix_shared(prefix, s->run, s->rows, s->prompt.ids, s->prompt.n, s->signals);
-    if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
-    hw_err rc = ops->resume(s->engine, &n, &(hw__sequence){s->prompt.ids, n, total, stop_decode, s}, err);
-    if (rc == HW_OK && n % HW__PREFIX_GROUP) {
-        n -= n % HW__PREFIX_GROUP;
-        rc = ops->rewind(s->engine, n, err);
-    }
-    if (rc != HW_OK) return rc;
-    hw__prefix_copy(s->trace, prefix, n, s->signals);
-    hw__signal_batch_skip(&s->capture.pending, n);
-    s->n_done = s->run->n_reused = n;
-    return HW_OK;
-}
-
-static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err) {
-    hw_err rc = read_tokens(s, n_ctx, err);
-    if (rc != HW_OK) return rc;
-    size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
-    if (captures && (rc = start_capture(s, total, err)) != HW_OK) return rc;
-    s->interruptible = true;
-    if ((rc = start_sequence(s, total, err)) != HW_OK) return rc;
-    if (s->params->on_prompt) s->params->on_prompt(s->params->ctx, s->run);
-    if ((rc = prefill(s, err)) != HW_OK) return rc;
-    s->interruptible = s->params->completion != NULL;
-    rc = s->params->completion ? force_completion(s, err) : generate(s, err);
-    if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
-        rc = hw__fail(err, HW_ERR_UNSUPPORTED,
-                      "the model ended its completion before the first token: there is nothing to explain "
-                      "(give a completion, or try the chat template)");
-    return rc == HW_OK && captures ? finish_capture(s, err) : rc;
-}
-
-/* Performs the run that `params` describe; s->run and, for captures, s->trace belong to the caller on success. */
-static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_options *options, hw_error *err) {
-    hw_err rc = hw__run_new(&s->run, s->engine->ops->describe(s->engine), options, err);
-    if (rc != HW_OK) return rc;
-    rc = run_session(s, captures, n_ctx, err);
-    hw__signal_batch_free(&s->capture.pending);
-    hw__unread_free(&s->capture.unread);
-    free(s->prompt.ids);
-    free(s->given.ids);
-    if (rc == HW_OK) return HW_OK;
-    if (s->trace) {
-        hw_trace_free(s->trace);
-    } else {
-        hw__run_release(s->run);
-    }
-    return rc;
-}
-
-/* The params of an entry point: the caller's over the defaults, checked. */
-static hw_err read_params(hw_run_params *own, const hw_model *model, const hw_run_params *params, hw_error *err) {
-    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
-    *own = hw_run_params_default();
-    hw_err rc = hw__params_read(own, sizeof *own, params, "hw_run_params", err);
-    return rc == HW_OK ? check_params(own, err) : rc;
-}
-
-static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
+hw__run_options hw__session_options(const hw_model *model, const hw_run_params *params) {
     hw__run_options options = {.run = *params,
                                .f32_cache = model->params.f32_cache,
                                .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine)};
@@ -483,63 +256,19 @@ static hw__run_options options_of(const hw_model *model, const hw_run_params *pa
     return options;
 }
 
-static size_t context_of(const hw_model *model) {
-    return (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : hw_model_describe(model)->n_ctx_train);
+bool hw__session_reads_last(const hw__session *s) {
+    return !s->trace || hw__capture_is_hybrid(&s->capture) || hw__explainer_reads_last(s->params->explainer);
 }
 
-hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    hw_run_params p;
-    hw_err rc = read_params(&p, model, params, err);
-    if (rc != HW_OK) return rc;
-    const hw_model_info *info = hw_model_describe(model);
-    if (info->problem[0])
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
-    session s = {.engine = model->engine, .params = &p};
-    hw__run_options options = options_of(model, &p);
-    rc = run_whole(&s, true, context_of(model), &options, err);
-    if (rc == HW_OK) *out = s.trace;
-    return rc;
-}
-
-hw_err hw__run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    hw_run_params p;
-    hw_err rc = read_params(&p, model, params, err);
-    if (rc != HW_OK) return rc;
-    const hw_model_info *info = hw_model_describe(model);
-    if (!model->engine->generates)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
-    session s = {.engine = model->engine, .params = &p};
-    hw__run_options options = options_of(model, &p);
-    rc = run_whole(&s, false, context_of(model), &options, err);
-    if (rc == HW_OK) *out = s.run;
-    return rc;
-}
-
-hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    hw_run_params p;
-    hw_err rc = read_params(&p, model, params, err);
-    if (rc != HW_OK) return rc;
-    hw_run *run;
-    hw__tokens ids = {0};
-    hw__run_options options = options_of(model, &p);
-    rc = hw__run_new(&run, hw_model_describe(model), &options, err);
-    if (rc != HW_OK) return rc;
-    rc = hw__prompt_tokens(run, &ids, model->engine, &p, err);
-    free(ids.ids);
-    if (rc == HW_OK) {
-        *out = run;
+void hw__session_clear(hw__session *s, bool failed) {
+    hw__signal_batch_free(&s->capture.pending);
+    hw__unread_free(&s->capture.unread);
+    free(s->prompt.ids);
+    free(s->given.ids);
+    if (!failed) return;
+    if (s->trace) {
+        hw_trace_free(s->trace);
     } else {
-        hw__run_release(run);
+        hw__run_release(s->run);
     }
-    return rc;
-}
-
-hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error *err) {
-    if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model is needed");
-    const hw_message message = {.role = "user", .content = "Hello", .content_bytes = 5};
-    const hw__chat chat = {.messages = &message, .n_messages = 1, .source = source};
-    hw__conversation conversation;
-    hw_err rc = hw__conversation_new(&conversation, model->engine, &chat, err);
-    if (rc == HW_OK) hw__conversation_clear(&conversation);
-    return rc;
 }

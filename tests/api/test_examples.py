@@ -1,19 +1,24 @@
-"""examples/: each compiles without warnings and prints sources; those in C and in C++ the same."""
+"""examples/: each compiles without warnings and prints sources; those in C and in C++ the same, with a loop of their
+own too."""
 
 import os
+import pathlib
 import re
 
 import pytest
 from conftest import MODEL, ROOT, run
 
+ENGINE = pathlib.Path(os.environ["HEADWATER_ENGINE"])
 PROMPT = "My name is Abdul, I am from"
 STANDARD = {".c": "c99", ".cpp": "c++17"}
 
 
 @pytest.fixture(scope="module")
 def examples(build):
-    sources = [ROOT / "examples" / name for name in ("explain.c", "explain.cpp")]
-    return [build(source, options=[f"-std={STANDARD[source.suffix]}"]) for source in sources]
+    libraries = [f"-L{ENGINE}/lib", "-lllama", "-lggml", "-lggml-base", f"-Wl,-rpath,{ENGINE}/lib"]
+    sources = [ROOT / "examples" / name for name in ("explain.c", "explain.cpp", "own_loop.c", "own_loop.cpp")]
+    return [build(source, options=[f"-std={STANDARD[source.suffix]}", f"-isystem{ENGINE}/include"],
+                  libraries=libraries if "own" in source.stem else []) for source in sources]
 
 
 def test_each_token_has_its_source(examples):
@@ -22,7 +27,7 @@ def test_each_token_has_its_source(examples):
         done = run(example, MODEL, PROMPT)
         assert (done.returncode, done.stderr) == (0, "")
         printed.append(done.stdout)
-    assert printed[0] == printed[1]
+    assert len(set(printed)) == 1
     rows = [line.split(" <- ") for line in printed[0].splitlines()]
     assert len(rows) == 6
     assert all(token.strip() and source and source in PROMPT for token, source in rows)
@@ -44,4 +49,12 @@ def test_errors_are_named(examples):
         assert run(example).returncode == 1
         done = run(example, "missing.gguf", PROMPT)
         assert done.returncode == 1
-        assert "missing.gguf" in done.stderr and os.strerror(2) in done.stderr
+        assert ("missing.gguf" in done.stderr and os.strerror(2) in done.stderr
+                or done.stderr == "the model cannot be loaded\n")  # by libllama
+
+
+def test_a_trace_is_built_of_rows(build):
+    """Rows that look back evenly: R is known."""
+    done = run(build(ROOT / "examples" / "build_trace.c", options=["-std=c99"]))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "sat  <-  the 0.438  cat 0.562\ndown <-  the 0.319  cat 0.236\n"

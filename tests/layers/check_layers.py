@@ -15,8 +15,8 @@ from pathlib import Path
 # From the bottom up. A file may use its own folder and folders below; folders in one inner list are at the same level
 # and may not use one another.
 LIBRARY = [["base"], ["math"], ["engine"], ["engine/llama/device"], ["engine/llama/file"], ["engine/llama/graph"],
-           ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"], ["occlusion"], ["capture"], ["view"],
-           ["evaluate"], ["formats"]]
+           ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"], ["occlusion"], ["capture"],
+           ["capture/foreign"], ["view"], ["evaluate"], ["formats"]]
 PROGRAM = [
     ["cli"],
     ["models"],
@@ -92,7 +92,7 @@ def read_includes(root, faults):
             for pattern, owner in RESERVED:
                 if pattern.match(target) and not name.startswith(owner):
                     faults.append(f"{name} includes {target}: only {owner}* may")
-            if kind == "<" or target == "headwater.h" or target.startswith("headwater_"):
+            if kind == "<" or target.startswith(("headwater.h", "headwater-", "headwater_")):
                 continue
             roots = [tree_of(name), "src"] + ["tools/headwater"] * (tree_of(name) == "tools/bench")
             found = next((f"{r}/{target}" for r in roots if (root / r / target).is_file()), None)

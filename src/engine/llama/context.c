@@ -30,6 +30,9 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
 }
 
 hw_err hw__llama_ensure_context(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
+    if (e->follower)
+        return hw__fail(err, HW_ERR_ARGUMENT, "a run of %s in another context is followed: finish that tap first",
+                        e->info.path);
     if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
     e->n_done = 0;

@@ -112,6 +112,7 @@ hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_er
 
 const float *hw__llama_logits(hw__engine *base, size_t i) {
     hw__llama_engine *e = (hw__llama_engine *)base;
+    if (e->follower) return hw__follow_logits(e->follower, i);
     if (!e->ctx || i >= (size_t)e->batch.n_tokens || !e->batch.logits[i]) return NULL;
     const float *row;
     return hw__guarded_logits(&row, e->ctx, (int32_t)i, NULL) == HW_OK ? row : NULL;

@@ -172,7 +172,7 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const hw__sequence *sequ
     while (shared < n && shared < e->n_done && ids[shared] == e->ids[shared]) shared++;
     bool recurrent = e->recurrent.n > 0; /* a recurrent state cannot be rewound, and its earlier inputs may not have
                                             been kept */
-    if (!recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx &&
+    if (!e->follower && !recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx &&
         forget_from(e, shared) && (llama_n_ctx(e->ctx) >= n_tokens || move(e, n_tokens))) {
         e->stop = stop;
         e->stop_ctx = stop_ctx;

@@ -3,6 +3,8 @@
  */
 #include "engine/llama/operations.h"
 
+#include "headwater-llama.h"
+
 #include "base/sized.h"
 
 #include "base/background.h"
@@ -11,6 +13,7 @@
 #include "engine/llama/device/guarded.h"
 #include "engine/llama/graph/stream_map.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +72,7 @@ static void close_engine(hw__engine *base) {
     if (!e) return;
     llama_sampler_free(e->sampler);
     llama_free(e->ctx);
-    llama_model_free(e->model);
+    if (!e->borrowed) llama_model_free(e->model);
     if (e->batch.token) llama_batch_free(e->batch);
     hw__adapters_clear(&e->adapters);
     free(e->ids);
@@ -128,7 +131,27 @@ static hw_err choose_devices(hw__llama_engine *e, hw_error *err) {
     return rc == HW_OK ? hw__devices_choose(e->devices, &e->rpc, p->devices, err) : rc;
 }
 
+static void read_meta(const hw__llama_engine *e, char *out, size_t capacity, const char *key) {
+    if (llama_model_meta_val_str(e->model, key, out, capacity) < 0) out[0] = 0;
+}
+
+/* Whether the file is that of the caller's model, as far as sizes show: the probe compares the weights. */
+static hw_err check_borrowed(const hw__llama_engine *e, const char *path, hw_error *err) {
+    uint64_t n_params, n_bytes;
+    char architecture[HW__LLAMA_TEXT];
+    hw__gguf_count(e->file, &n_params, &n_bytes);
+    read_meta(e, architecture, sizeof architecture, "general.architecture");
+    if (n_params == llama_model_n_params(e->model) && n_bytes == llama_model_size(e->model) &&
+        strcmp(architecture, hw__gguf_text(hw__gguf_metadata(e->file), "general.architecture")) == 0)
+        return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "%s is not the file of this model: it has %" PRIu64 " weights in %" PRIu64
+                    " bytes, the model %" PRIu64 " in %" PRIu64,
+                    path, n_params, n_bytes, llama_model_n_params(e->model), llama_model_size(e->model));
+}
+
 static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
+    if (e->borrowed) return check_borrowed(e, path, err);
     hw_err rc = choose_devices(e, err);
     if (rc != HW_OK) return rc;
     struct llama_model_params p = llama_model_default_params();
@@ -143,10 +166,6 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     char reason[512];
     hw__llama_load_problem(reason, sizeof reason, hw__gguf_text(hw__gguf_metadata(e->file), "general.architecture"));
     return hw__fail(err, HW_ERR_ENGINE, "%s: %s", path, reason);
-}
-
-static void read_meta(const hw__llama_engine *e, char *out, size_t capacity, const char *key) {
-    if (llama_model_meta_val_str(e->model, key, out, capacity) < 0) out[0] = 0;
 }
 
 static void fill_info(hw__llama_engine *e, const char *path) {
@@ -239,13 +258,16 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     return hw__llama_probe(e, err);
 }
 
-static hw_err engine_open(hw__engine **out, const char *path, const hw_model_params *params, hw__purpose purpose,
-                          hw_error *err) {
+/* `borrowed`: a model that the caller has loaded; NULL: none. */
+static hw_err engine_open(hw__engine **out, const char *path, struct llama_model *borrowed,
+                          const hw_model_params *params, hw__purpose purpose, hw_error *err) {
     hw__llama_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
     e->base.ops = &llama_ops;
     e->params = *params;
     e->purpose = purpose;
+    e->model = borrowed;
+    e->borrowed = borrowed != NULL;
     hw_err rc = open_engine(e, path, err);
     if (rc != HW_OK) {
         close_engine(&e->base);
@@ -255,20 +277,35 @@ static hw_err engine_open(hw__engine **out, const char *path, const hw_model_par
     return HW_OK;
 }
 
-hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose,
-                      hw_error *err) {
+static hw_err model_open(hw_model **out, const char *path, struct llama_model *borrowed, const hw_model_params *params,
+                         hw__purpose purpose, hw_error *err) {
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
     hw_model *model = hw__alloc(1, sizeof *model);
     if (!model) return hw__fail_memory(err, "a model", 1, sizeof *model);
     model->params = hw_model_params_default();
     hw_err rc = hw__params_read(&model->params, sizeof model->params, params, "hw_model_params", err);
-    if (rc == HW_OK) rc = engine_open(&model->engine, path, &model->params, purpose, err);
+    if (rc == HW_OK) rc = engine_open(&model->engine, path, borrowed, &model->params, purpose, err);
     if (rc != HW_OK) {
         free(model);
         return rc;
     }
     *out = model;
     return HW_OK;
+}
+
+hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose,
+                      hw_error *err) {
+    return model_open(out, path, NULL, params, purpose, err);
+}
+
+void hw_llama_start(void) { hw__llama_start(); }
+
+hw_err hw_model_from_llama(hw_model **out, struct llama_model *model, const char *path, const hw_model_params *params,
+                           hw_error *err) {
+    if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model that libllama has loaded is needed");
+    if (params && (params->rpc_servers || params->devices || params->n_gpu_layers))
+        return hw__fail(err, HW_ERR_ARGUMENT, "rpc_servers, devices, n_gpu_layers: the model is loaded already");
+    return model_open(out, path, model, params, HW__EXPLAINS, err);
 }
 
 hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err) {

@@ -6,6 +6,7 @@
  *     context.c      contexts of libllama, and their memory
  *     decode.c       decodes with a sink, logits
  *     kv_cache.c     the common prefix, the cache as bytes
+ *     follow.c       decodes of a context that the caller drives
  *     probe.c        what the model provides
  */
 #ifndef HW_ENGINE_LLAMA_OPERATIONS_H
@@ -31,6 +32,11 @@ hw_err hw__llama_ensure_context(hw__llama_engine *e, size_t n_tokens, hw_error *
 /* Builds the graph of a decode of ids [n] from position 0 and records its nodes; computes as little as possible. Begin
  * the sequence again afterwards. Errors: as a decode. */
 hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
+
+/* follow.c: the lookup of the embeddings of a batch's tokens; logits of row `row` of the last decode followed, NULL if
+ * there are none. */
+bool hw__llama_is_lookup(const struct ggml_tensor *t);
+const float *hw__follow_logits(const struct hw__follower *f, size_t row);
 
 /* Whether all of ggml's devices are this machine's processor. */
 bool hw__llama_only_cpu(void);

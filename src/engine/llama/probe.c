@@ -210,6 +210,7 @@ static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, bool
     forget_graph(e);
     hw_err rc = hw__llama_record(e, ids, n, err);
     e->needs_logits = rc == HW_OK && overwrites_logits(&e->record);
+    e->lookup_first = rc == HW_OK && e->record.n && hw__llama_is_lookup(e->record.nodes[0]);
     if (rc == HW_OK) rc = find_sources(e, recurrent, err);
     if (rc == HW_OK) rc = hw__find_unread(e, err);
     if (rc == HW_OK) rc = hw__graph_walk(e, err);

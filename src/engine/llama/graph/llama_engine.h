@@ -154,6 +154,8 @@ typedef struct hw__llama_engine {
     hw_model_params params; /* defaults filled in */
     hw__purpose purpose;
     struct llama_model *model;
+    bool borrowed;                 /* the model belongs to the caller */
+    struct hw__follower *follower; /* follows a run of the caller's own context; NULL: none */
     hw__adapters adapters;
     const struct llama_vocab *vocab;
     struct llama_context *ctx;
@@ -188,6 +190,7 @@ typedef struct hw__llama_engine {
     size_t at, n_rows, first_logit; /* absolute position of its first token, number of tokens, first row with logits */
     size_t n_seen;                  /* attention layers shown so far */
     bool needs_logits;              /* the graph cannot be built for a decode without logits */
+    bool lookup_first;              /* the graph begins with the lookup of the tokens' embeddings */
     hw_err failed;
     hw_error failure;
 
