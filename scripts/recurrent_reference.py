@@ -3,10 +3,11 @@
 from the activations of Hugging Face's modules, in double, with the recurrence run forwards on values that are there one
 at a time.
 
-    recurrent_reference.py PROGRAM HF_FOLDER MODEL.gguf
+    recurrent_reference.py PROGRAM HF_FOLDER MODEL.gguf [GOLDEN.safetensors]
 
 Prints, per layer, how far the reference's own layer output is from the module's (its formulas are then right), and the
-NMSE of headwater's numbers against it. By hand: needs torch and transformers.
+NMSE of headwater's numbers against it. With the golden file of a zoo model (make_zoo.py) its prompt and completion are
+taken, and the reference is added to it: recurrent.contribution, recurrent.logit [n, m, layers]. By hand: needs torch and transformers.
 """
 import json, os, subprocess, sys, tempfile, warnings
 os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')
@@ -14,6 +15,7 @@ warnings.filterwarnings('ignore')
 import numpy as np
 import torch
 from safetensors import safe_open
+from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 PROMPT = 'The server keeps runs in a store. Each thread reads a line from the file and returns it. Where is the key?'
@@ -231,7 +233,7 @@ def kind_of(module):
     return next((f for k, f in KINDS.items() if name == k or (k in name and k in ('GatedDeltaNet', 'ShortConv'))), None)
 
 
-def run_headwater(program, gguf, trace):
+def run_headwater(program, gguf, trace, prompt, completion):
     subprocess.run(
         [
             program,
@@ -239,9 +241,9 @@ def run_headwater(program, gguf, trace):
             '-m',
             gguf,
             '-p',
-            PROMPT,
+            prompt,
             '--completion',
-            COMPLETION,
+            completion,
             '--f32-cache',
             '--threads',
             '1',
@@ -259,10 +261,22 @@ def run_headwater(program, gguf, trace):
     return f, run, f.get_tensor('token_ids').tolist(), json.loads(f.metadata()['balance'])
 
 
+def add_to_golden(path, contribution, logit):
+    """Layers' numbers [n, m] each, as the golden file's own [n, m, layers]."""
+    with safe_open(path, 'np') as f:
+        arrays, metadata = {name: f.get_tensor(name) for name in f.keys()}, f.metadata()
+    for name, layers in (('contribution', contribution), ('logit', logit)):
+        arrays[f'recurrent.{name}'] = np.ascontiguousarray(np.stack(layers, 2).astype(np.float32))
+    save_file(arrays, path, metadata)
+
+
 def main():
     program, folder, gguf = sys.argv[1:4]
+    golden = sys.argv[4] if len(sys.argv) > 4 else None
+    text = safe_open(golden, 'np').metadata() if golden else {'prompt': PROMPT, 'completion': COMPLETION}
     trace = tempfile.mktemp(suffix='.safetensors')
-    f, run, ids, balance = run_headwater(program, gguf, trace)
+    f, run, ids, balance = run_headwater(program, gguf, trace, text['prompt'], text['completion'])
+    found = [], []
     os.unlink(trace)
     m = run['n_prompt']
     T, rows = len(ids), slice(m - 1, len(ids))
@@ -336,6 +350,10 @@ def main():
             f"contribution {nmse(projection[s], want[rows]):.1e}, "
             f"logit {nmse(logit[s][:T - m], want_logit):.1e}"
         )
+        found[0].append(want[m - 1:T - 1, :m])
+        found[1].append(want_logit[:, :m])
+    if golden:
+        add_to_golden(golden, *found)
     parts = ('prompt', 'completion', 'bias', 'mlp', 'embedding')
     print('balance closes within', max(abs(sum(b[p] for p in parts) - b['logit']) for b in balance[:T - m]))
 

@@ -175,20 +175,31 @@ static void check_balance(subject *s, const hw_attribution *a) {
     free(want);
 }
 
-/* M [n, m, L] of the attention layers alone; recurrent ones have theirs beside them, which the golden files lack. */
-static float *of_attention(const subject *s, const hw_attribution *a) {
+/* M [n, m, layers] of the attention layers alone, or of the recurrent ones. */
+static float *of_kind(const subject *s, const hw_attribution *a, bool recurrent, size_t n_layers) {
     const hw_model_info *info = hw_model_describe(s->model);
-    size_t L = s->trace->n_layers, at = 0;
-    float *out = malloc(a->n_rows * a->n_columns * L * sizeof *out);
+    size_t at = 0;
+    float *out = malloc((a->n_rows * a->n_columns * n_layers + 1) * sizeof *out);
     assert_non_null(out);
     for (size_t i = 0; i < a->n_rows * a->n_columns; i++)
         for (size_t l = 0; l < a->n_layers; l++)
-            if (a->n_layers == L || info->sources[l].layer >= 0) out[at++] = a->values[i * a->n_layers + l];
-    assert_int_equal(at, a->n_rows * a->n_columns * L);
+            if ((a->n_layers > s->trace->n_layers && info->sources[l].layer < 0) == recurrent)
+                out[at++] = a->values[i * a->n_layers + l];
+    assert_int_equal(at, a->n_rows * a->n_columns * n_layers);
     return out;
 }
 
+/* The golden numbers `name` of layers of one kind. */
+static void judge_layers(subject *s, const hw_attribution *a, const char *name, bool recurrent, double bound) {
+    size_t L = recurrent ? a->n_layers - s->trace->n_layers : s->trace->n_layers, n = a->n_rows * a->n_columns * L;
+    float *want = floats_of(s, name, n), *got = of_kind(s, a, recurrent, L);
+    judge(s, name, nmse(got, want, n), bound);
+    free(want);
+    free(got);
+}
+
 static void check_method(subject *s, const char *method, double bound) {
+    char recurrent[64];
     hw_error err = {0};
     hw_attribution *a = NULL;
     if (!has_method(s, method)) return;
@@ -196,12 +207,10 @@ static void check_method(subject *s, const char *method, double bound) {
         report(s, "%s: %s", method, err.msg);
         return;
     }
-    size_t n = a->n_rows * a->n_columns * s->trace->n_layers;
-    float *want = floats_of(s, method, n), *got = of_attention(s, a);
-    judge(s, method, nmse(got, want, n), bound);
+    judge_layers(s, a, method, false, bound);
+    snprintf(recurrent, sizeof recurrent, "recurrent.%s", method);
+    if (hw__safetensors_find(s->golden, recurrent)) judge_layers(s, a, recurrent, true, bound);
     if (hw_attribution_balance(a)) check_balance(s, a);
-    free(want);
-    free(got);
     hw_attribution_free(a);
 }
 

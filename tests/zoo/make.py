@@ -5,7 +5,8 @@
 
 LLAMA_CPP is a folder with llama.cpp's source, whose converter is used; HEADWATER the program, which tokenizes the
 prompt; WORK a folder for intermediate files. Writes tests/data/zoo/NAME.tar.xz, each with NAME.gguf and
-NAME.safetensors, the golden file. scripts/README.md lists the packages it needs. Running the tests needs none of them.
+NAME.safetensors, the golden file; scripts/recurrent_reference.py adds the numbers of recurrent layers to it.
+scripts/README.md lists the packages it needs. Running the tests needs none of them.
 
 Weights are random numbers of 6 values, so that files compress well; norms and biases are random too.
 """
