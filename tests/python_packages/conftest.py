@@ -18,6 +18,8 @@ MODEL = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 PACKAGES = site.getsitepackages()[0]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER_", "PYTHON"))}
 ENVIRONMENT |= {"GOMP_SPINCOUNT": "1000", "HEADWATER_MODEL": str(MODEL)}
+# Ray's own limits are too short for a machine that has other work to do.
+ENVIRONMENT |= {"RAY_raylet_start_wait_time_s": "300", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @pytest.fixture(scope="session")

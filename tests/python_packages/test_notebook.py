@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from browser import open_browser
 from conftest import ENVIRONMENT, ROOT
+from patience import patience
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def lab(python, tmp_path):
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        for _ in range(600):
+        for _ in range(int(5 * patience(120))):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token=t")
                 break
@@ -41,7 +42,7 @@ def lab(python, tmp_path):
 def test_a_result_is_an_interactive_report(lab):
     with open_browser() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 1600})
-        page.set_default_timeout(240_000)
+        page.set_default_timeout(1000 * patience(240))
         page.goto(lab)
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.get_by_role("menuitem", name="Run", exact=True).click()
