@@ -24,6 +24,10 @@
  *     `const` pointers grow, so do not copy them and do not declare arrays of them.
  *   - Functions defined in this header are compiled into the caller and pass its sizes; the library exports none of
  *     them.
+ *   - Counts and indices of what is in memory (tokens, rows, columns, segments, results, bytes) are size_t. int32_t are
+ *     numbers that the model's file or the engine defines, in which a negative one has a meaning or that it stores so:
+ *     token ids, blocks, layer indices, heads, dimensions, threads, and the few alternatives of a token. uint64_t are
+ *     numbers of weights, and bytes of files and memory in structs.
  *   - Params with defaults may be NULL. Any other NULL pointer is error ARGUMENT in functions that can fail; only the
  *     out parameter itself must not be NULL.
  *   - open/close for objects with a file or device, new/free for memory; close and free accept NULL.
