@@ -55,8 +55,8 @@ Notes:
   The reference does as llama.cpp does.
 - Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
   n. The configuration here makes up for it.
-- Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV (its
-  recurrence is not read), `logit` and `contribution` of Chameleon (it masks the logits of image tokens), and CogVLM's
+- Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV 6 and
+  7, ARWKV 7 and RWKV 6 Qwen2 (their recurrence is not read; leave-one-out and ablation work), `logit` and `contribution` of Chameleon (it masks the logits of image tokens), and CogVLM's
   `logit` (libllama returns the logits of another token when several are decoded at once).
 
 | model | engine's architecture | Hugging Face's class | rollout | contribution | logit | held to |
