@@ -19,7 +19,8 @@ REPORT = page_with(PAGE.read_text(encoding="utf-8"),
                    document(cited(name="first"), cited(name="second", answer=[" Tom", " does", ".", " Rye", "!", "."])))
 
 # Keeps the messages of the frame, newest last; must be there before the frame is.
-KEEP = "<meta charset='utf-8'><link rel='icon' href='data:,'><script>messages = []; addEventListener('message', ({ data }) => messages.push(data))</script>"
+KEEP = """<meta charset="utf-8"><link rel="icon" href="data:,">
+<script>messages = []; addEventListener('message', ({ data }) => messages.push(data))</script>"""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -134,7 +135,8 @@ def test_it_takes_messages_from_the_page_around_only(open_host):
     page, frame = open_host(KEEP + '<iframe src="report.html"></iframe>')
     page.evaluate("""() => new Promise((done) => {
         const other = document.createElement('iframe')
-        other.srcdoc = `<script>parent.frames[0].postMessage({ type: 'headwater:show', view: 'closer' }, '*')<\\/script>`
+        other.srcdoc = `<script>
+            parent.frames[0].postMessage({ type: 'headwater:show', view: 'closer' }, '*')<\\/script>`
         other.onload = () => setTimeout(done, 200)
         document.body.append(other)
     })""")

@@ -636,7 +636,10 @@ def test_the_token_map_is_drawn_once_and_moved(open_report):
     page.evaluate("""() => {
         window.images = 0
         const put = CanvasRenderingContext2D.prototype.putImageData
-        CanvasRenderingContext2D.prototype.putImageData = function (...of) { window.images++; return put.apply(this, of) }
+        CanvasRenderingContext2D.prototype.putImageData = function (...of) {
+            window.images++
+            return put.apply(this, of)
+        }
     }""")
     box = page.locator(".cells").bounding_box()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -674,6 +677,10 @@ def test_a_long_prompt_has_a_strip_and_a_key_for_its_strong_parts(open_report):
         frame = page.locator(".prompt .frame").bounding_box()
         assert frame["y"] <= shown["y"] <= frame["y"] + frame["height"]
     assert page.locator(".contributions").count() == 1
+    page.set_viewport_size({"width": 683, "height": 384})  # a laptop at 200 % zoom
+    answer, prompt = (page.locator(f"section.{name}").bounding_box() for name in ("answer", "prompt"))
+    assert answer["y"] + answer["height"] <= prompt["y"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 683
 
 
 # ---------------------------------------------------------------- the difference
@@ -698,8 +705,8 @@ def test_the_difference_is_painted_on_both_prompts(open_report):
     assert tint_of(page, 3) and tint_of(page, 3, 1), "own values at first"
     page.get_by_role("button", name="The difference").click()
     said = plain(page.locator(".difference").inner_text())
-    assert "1 part of the prompts differ and are compared with each other (a / b)." in said
-    assert "1 part of one prompt only counts in full (a / –)." in said
+    assert "1 pair of parts differs between the prompts." in said
+    assert "1 part of one prompt only: it counts in full." in said
     assert "3 parts took the same on both sides." in said
     rows = [[plain(c) for c in row.locator("th, .value").all_inner_texts()]
             for row in page.locator(".moved tbody tr").all()]

@@ -479,8 +479,8 @@ export function layers(pane: Pane, look: Look): Chart {
   })
 }
 
-/** Rows are explained tokens from the top down. Token 0 does not set the scale, nor what the first explained token takes
- * from its own position, the last one. */
+/** Rows are explained tokens from the top down. Token 0 does not set the scale, nor what the first explained token
+ * takes from its own position, the last one. */
 function tokenGrid(pane: Pane): Grid {
   const a = pane.attribution.value!
   const columns = unitColumns(pane, shownUnits(pane))

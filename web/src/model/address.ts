@@ -1,10 +1,12 @@
 /*
  * The address holds the run and how it is looked at, so that a link, a reload, back and forward show the same:
  *
- *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map&beside=7&with=rollout&difference=1
+ *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map
+ *         &beside=7&with=rollout&difference=1
  *
- * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out. In a report `run` counts
- * its runs from 1. Inside another page the address is read but not written: its history is that of the page around.
+ * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out. In a report `run`
+ * counts its runs from 1. Inside another page the address is read but not written: its history is that of the
+ * page around.
  */
 import { effect } from '@preact/signals'
 import { identity, type Run } from '../data/document'

@@ -1,6 +1,7 @@
 /*
- * A report inside another page (docs/guide/embedding.md). It sends the page around it the height of its content and what
- * was chosen in it, and takes from it the theme and what to show. Messages are objects with `type: "headwater:..."`.
+ * A report inside another page (docs/guide/embedding.md). It sends the page around it the height of its content and
+ * what was chosen in it, and takes from it the theme and what to show. Messages are objects with
+ * `type: "headwater:..."`.
  *
  * Height and number of runs go to any page around. What holds words of the report goes only to a page that has the
  * report itself: one that gave it as `srcdoc`, or of the same origin.

@@ -264,7 +264,8 @@ function Canvas({ pane }: { pane: Pane }) {
   const picture = (kind: 'png' | 'svg') => {
     redraw.current()
     const made = shown.value
-    if (made) void savePicture({ pane, made, width: root.current!.clientWidth, window: drawing.current!.window() }, kind)
+    const [width, window] = [root.current!.clientWidth, drawing.current!.window()]
+    if (made) void savePicture({ pane, made, width, window }, kind)
   }
   return (
     <figure class="chart">

@@ -75,8 +75,8 @@ function movedNotes(left: Pane, right: Pane): string[] {
   const other = moved.value.filter(({ units: [i, j] }) => i >= 0 && j >= 0 && names[0][i] !== names[1][j]).length
   const alone = moved.value.filter(({ units: [i, j] }) => i < 0 || j < 0).length
   const notes = [
-    other ? `${plural(other, 'part')} of the prompts differ and are compared with each other (a / b).` : '',
-    alone ? `${plural(alone, 'part')} of one prompt only ${alone === 1 ? 'counts' : 'count'} in full (a / \u2013).` : '',
+    other ? `${plural(other, 'pair')} of parts ${other === 1 ? 'differs' : 'differ'} between the prompts.` : '',
+    alone ? `${plural(alone, 'part')} of one prompt only: ${alone === 1 ? 'it counts' : 'they count'} in full.` : '',
     same ? `${plural(same, 'part')} took the same on both sides.` : '',
   ]
   return [...notes.filter(Boolean), ...hiddenNote(left, right)]
@@ -149,7 +149,7 @@ function leftOut({ beyond, isTooLong }: Rows, left: Pane, right: Pane): string[]
         'which are not set side by side: choose larger units.',
     ]
   const texts = beyond.map(
-    (row) => `${row.units[0]}: ${nameOf(row.names)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`,
+    ({ units: [i, j], names }) => `${i}: ${nameOf(names)} (${valueOf(left, i)} and ${valueOf(right, j)})`,
   )
   return [
     ...(texts.length ? [`Without bars, since the others would be flat beside them: ${texts.join(', ')}.`] : []),
