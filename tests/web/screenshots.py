@@ -143,6 +143,10 @@ def main(folder):
             scene(page)
             if name != "long":  # the pointer is on a source
                 page.mouse.move(0, 0)
+            if "view=closer" in page.url:  # charts are drawn when they are in view
+                page.locator(".charts").scroll_into_view_if_needed()
+                page.wait_for_timeout(900)
+                page.evaluate("scrollTo(0, 0)")
             page.wait_for_timeout(900)
             path = folder / f"{name}-{size}{'-dark' if dark else ''}.png"
             page.screenshot(path=path, full_page="view=closer" in page.url)

@@ -628,6 +628,15 @@ def test_above_200_columns_charts_are_by_sentence_and_a_click_opens_one(open_rep
     page.wait_for_selector('.canvas[aria-label*="each of 61 parts"]')
 
 
+def test_a_chart_out_of_view_is_drawn_for_print(open_report):
+    page = open_report(long_run(), viewport={"width": 390, "height": 500})
+    page.wait_for_timeout(500)
+    assert page.locator(".canvas canvas").count() == 0, "it is drawn out of view"
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".canvas").get_attribute("aria-label").startswith("Bars:")
+
+
 def test_the_token_map_is_drawn_once_and_moved(open_report):
     """The cells are one image: moving the window draws no cell again; the pointer and a click hit what is seen."""
     page = open_report(long_run(), viewport={"width": 1366, "height": 1200})

@@ -251,6 +251,8 @@ function Canvas({ pane }: { pane: Pane }) {
       if (isInView) later.request()
     }, NEAR)
     seen.observe(element)
+    const onPrint = () => redraw.current()
+    addEventListener('beforeprint', onPrint)
     const resized = new ResizeObserver(() => later.request())
     resized.observe(element)
     return () => {
@@ -258,6 +260,7 @@ function Canvas({ pane }: { pane: Pane }) {
       later.cancel()
       resized.disconnect()
       seen.disconnect()
+      removeEventListener('beforeprint', onPrint)
       one.close()
     }
   }, [pane])
