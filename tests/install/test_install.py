@@ -23,7 +23,7 @@ def elf_files(folder):
 def test_it_has_every_part(prefix, libraries):
     for path in ("bin/headwater", "include/headwater.h", "include/headwater.hpp", "share/doc/headwater/LICENSE",
                  "share/doc/headwater/THIRD_PARTY.md", "share/man/man1/headwater.1",
-                 "share/man/man1/headwater-explain.1",
+                 "share/man/man1/headwater-explain.1", "share/headwater/headwater-report.js",
                  "share/bash-completion/completions/headwater", "share/zsh/site-functions/_headwater",
                  "share/fish/vendor_completions.d/headwater.fish"):
         assert (prefix / path).is_file(), path
