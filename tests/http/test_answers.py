@@ -283,6 +283,11 @@ def test_models_that_are_not_loaded(server):
     models = server.ok("GET", "/v1/models")["data"]
     assert [m["object"] for m in models] == ["model"] and models[0]["id"].startswith("SmolLM2-135M-Instruct")
     assert server.ask("POST", "/v1/chat/completions", chat(model=models[0]["id"], max_tokens=1)).status == 200
+    one = server.ok("GET", f"/v1/models/{models[0]['id']}")
+    assert {**one, "created": 0, "created_at": ""} == {**models[0], "created": 0, "created_at": ""}
+    missing = server.ask("GET", "/v1/models/gpt%2F4o")
+    assert missing.status == 404 and missing.json["error"]["code"] == "model_not_found"
+    assert '"gpt/4o" is not loaded' in missing.json["error"]["message"]
     reply = server.ask("POST", "/v1/chat/completions", chat(model="gpt-4o"))
     assert reply.status == 404 and reply.json["error"]["code"] == "model_not_found"
     assert models[0]["id"] in reply.json["error"]["message"]

@@ -49,7 +49,7 @@ def test_routes_and_summaries_are_the_programs(api, program):
 def test_path_parameters_are_declared(api):
     for (_, path), node in operations(api).items():
         declared = [follow(api, p)["name"] for p in node.get("parameters", []) if follow(api, p)["in"] == "path"]
-        assert declared == (["id"] if "{id}" in path else [])
+        assert declared == [name for name in ("id", "model") if f"{{{name}}}" in path]
 
 
 def test_bodies_are_declared_where_the_server_wants_them(api, server):
@@ -233,7 +233,7 @@ def test_answers_are_as_declared(api, server):
         if path in ("/", "/api/jobs/{id}/stop", "/api/runs/{id}/export", "/api/runs/{id}/retry", "/metrics"):
             continue
         body = sent.get(path) if method in ("POST", "PATCH") else None
-        reply = server.ok(method, path.replace("{id}", str(run["id"])), body)
+        reply = server.ok(method, path.replace("{id}", str(run["id"])).replace("{model}", "headwater"), body)
         check_shape(api, node["responses"]["200"]["content"]["application/json"]["schema"], reply, f"{method} {path}")
     error = operations(api)["GET", "/api/runs/{id}"]["responses"]["default"]
     schema = follow(api, error)["content"]["application/json"]["schema"]

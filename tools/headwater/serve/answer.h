@@ -31,6 +31,7 @@ typedef struct call {
     server *server;
     struct MHD_Connection *connection;
     const dialect *dialect; /* the API that the address belongs to; NULL: Headwater's own */
+    const char *path;       /* decoded */
     int64_t id;             /* {id} in the path, else 0 */
     json_t *body;           /* of POST and PATCH; the handler may take ownership and set it to NULL */
 } call;

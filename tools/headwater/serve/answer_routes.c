@@ -71,16 +71,27 @@ answer handle_answer(call *c) {
     return t->events.wanted ? answer_as_stream(c, t) : answer_at_end(c, t);
 }
 
-answer handle_model_list(call *c) {
+static json_t *model_entry(const server *s) {
     char created[32];
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    const char *id = c->server->model_id, *name = *c->server->model->name ? c->server->model->name : id;
-    json_t *model =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "id", id, "object", "model", "type", "model", "display_name",
-                  name, "created", (json_int_t)now, "created_at", created, "owned_by", "headwater");
-    return answer_json(200, json_pack("{s:s, s:[o], s:b, s:s, s:s}", "object", "list", "data", model, "has_more", 0,
-                                      "first_id", id, "last_id", id));
+    const char *id = s->model_id, *name = *s->model->name ? s->model->name : id;
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s}", "id", id, "object", "model", "type", "model",
+                     "display_name", name, "created", (json_int_t)now, "created_at", created, "owned_by", "headwater");
+}
+
+answer handle_model_list(call *c) {
+    const char *id = c->server->model_id;
+    return answer_json(200, json_pack("{s:s, s:[o], s:b, s:s, s:s}", "object", "list", "data", model_entry(c->server),
+                                      "has_more", 0, "first_id", id, "last_id", id));
+}
+
+answer handle_model(call *c) {
+    const char *asked = c->path + strlen("/v1/models/"), *id = c->server->model_id;
+    if (strcmp(asked, id) == 0 || strcmp(asked, "headwater") == 0) return answer_json(200, model_entry(c->server));
+    hw_error err;
+    error_set(&err, ERR_NO_MODEL, "the model \"%.100s\" is not loaded: this server has \"%s\"", asked, id);
+    return answer_error_in(c->dialect, &err);
 }

@@ -7,5 +7,7 @@
 answer handle_answer(call *c);
 /* The loaded model, in the form that OpenAI's and Anthropic's clients read. */
 answer handle_model_list(call *c);
+/* The same of one model, by its id. */
+answer handle_model(call *c);
 
 #endif

@@ -103,6 +103,7 @@ static const route routes[] = {
     {"GET", "/health", handle_health, false, "whether the model is loaded"},
     {"GET", "/metrics", handle_metrics, false, "requests, jobs, tokens and time since the start, for Prometheus"},
     {"GET", "/v1/models", handle_model_list, false, "the loaded model, as OpenAI's and Anthropic's clients read it"},
+    {"GET", "/v1/models/{model}", handle_model, false, "the loaded model, if it has this id"},
     {"POST", "/v1/chat/completions", handle_answer, true,
      "answer a conversation: OpenAI's API, with documents and citations"},
     {"POST", "/v1/completions", handle_answer, true, "continue a text: OpenAI's API, with documents and citations"},
@@ -118,6 +119,7 @@ const route *routes_at(size_t i) { return i < N_ROUTES ? &routes[i] : NULL; }
 static bool matches(const char *pattern, const char *path, int64_t *id) {
     for (*id = 0; *pattern; pattern++) {
         if (*pattern == '{') {
+            if (strcmp(pattern, "{model}") == 0) return *path != 0; /* a name may have any characters */
             pattern = strchr(pattern, '}');
             if (!read_id(&path, id)) return false;
         } else if (*pattern != *path++) {

@@ -8,7 +8,7 @@
 #include "serve/answer.h"
 
 typedef struct route {
-    const char *method, *path; /* {id} is a number from 1 */
+    const char *method, *path; /* {id} is a number from 1, {model} at the end any text */
     answer (*handle)(call *c);
     bool takes_json; /* requires a body; false: the body must be empty or {} */
     const char *summary;

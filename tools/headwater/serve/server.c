@@ -143,9 +143,9 @@ static json_t *parse_body(const incoming *in, hw_error *err) {
     return NULL;
 }
 
-static enum MHD_Result handle(server *s, struct MHD_Connection *connection, incoming *in) {
+static enum MHD_Result handle(server *s, struct MHD_Connection *connection, const char *path, incoming *in) {
     hw_error err;
-    call c = {.server = s, .connection = connection, .dialect = in->dialect, .id = in->id};
+    call c = {.server = s, .connection = connection, .dialect = in->dialect, .path = path, .id = in->id};
     deadlines_request_read(s->deadlines, connection);
     if (in->refused) return refuse(s, connection, in);
     if (has_body(in->route)) {
@@ -171,7 +171,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
-    return handle(ctx, connection, in);
+    return handle(ctx, connection, path, in);
 }
 
 static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
