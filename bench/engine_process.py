@@ -11,6 +11,7 @@ twice shows the noise.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -48,8 +49,10 @@ class Server:
     def processor_seconds(self):
         """Processor time of the server and its children since they started."""
         pid = self.process.pid
-        family = {pid} | {int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
-                          for child in (task / "children").read_text().split()}
+        family = {pid}
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+                family.update(map(int, (task / "children").read_text().split()))
         ticks = 0
         for one in family:
             fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
