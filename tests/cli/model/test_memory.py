@@ -132,13 +132,17 @@ def test_one_allocation_fails(program, inputs, tmp_path, name):
 
 PROMPT = "Hello world. A dog. Hello hel"
 MODEL_COMMANDS = {
-    "explain": (["explain", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+    "explain": (["explain", "-p", PROMPT, "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
     "explain-trace": (
-        ["explain", "-n", "2", "--method", "contribution,leave-one-out", "--trace", "out.trace", "-o", "out.csv"],
+        [
+            "explain", "-p", PROMPT, "-n", "2", "--method", "contribution,leave-one-out", "--trace", "out.trace", "-o",
+            "out.csv"
+        ],
         ["out.trace", "out.csv"],
     ),
-    "check": (["check", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
-    "cite": (["cite", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+    "check": (["check", "-p", PROMPT, "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
+    "cite": (["cite", "-p", PROMPT, "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+    "eval": (["eval", "set.jsonl", "-n", "2", "--method", "rollout,logit", "--ablations", "4", "--by", "word"], []),
 }
 
 
@@ -146,9 +150,8 @@ MODEL_COMMANDS = {
 @pytest.mark.parametrize("name", MODEL_COMMANDS)
 def test_one_allocation_fails_with_a_model(program, tiny, tmp_path, name):
     args, outputs = MODEL_COMMANDS[name]
-    Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(
-        runs=12
-    )
+    (tmp_path / "set.jsonl").write_text('{"prompt": "hello world a", "answer": "b", "evidence": [[0, 5]]}\n' * 2)
+    Failing(program, tmp_path, [*args, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(runs=12)
 
 
 @needs_library
@@ -156,7 +159,7 @@ def test_one_allocation_fails_while_a_model_is_probed(program, tiny, tmp_path):
     """What the probe had no memory for must not read as something that the model lacks: fewer methods, and exit status
     0."""
     args, outputs = MODEL_COMMANDS["explain"]
-    failing = Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs)
+    failing = Failing(program, tmp_path, [*args, "-m", tiny / "llama.gguf", "--threads", "1"], outputs)
     assert failing.count() > 110
     assert sum(failing.check(at) for at in range(60, 100)) > 20
 
