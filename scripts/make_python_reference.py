@@ -25,7 +25,8 @@ WIDTH = 110
 HEAD = """# Python reference
 
 Made from the docstrings of `python/headwater` by `scripts/make_python_reference.py`: do not edit. The guide is
-[docs/guide/python.md](../guide/python.md); what methods and settings compute is in [formats.md](formats.md) and `headwater methods`.
+[docs/guide/python.md](../guide/python.md); what methods and settings compute is in
+[formats.md](formats.md) and `headwater methods`.
 Options that are not named in a signature are rows of `headwater.settings()`.
 """
 

@@ -56,8 +56,9 @@ Notes:
 - Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
   n. The configuration here makes up for it.
 - Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV 6 and
-  7, ARWKV 7 and RWKV 6 Qwen2 (their recurrence is not read; leave-one-out and ablation work), `logit` and `contribution` of Chameleon (it masks the logits of image tokens), and CogVLM's
-  `logit` (libllama returns the logits of another token when several are decoded at once).
+  7, ARWKV 7 and RWKV 6 Qwen2 (their recurrence is not read; leave-one-out and ablation were run on RWKV 7 and RWKV 6
+  Qwen2), `logit` and `contribution` of Chameleon (it masks the logits of image tokens), and CogVLM's `logit`
+  (libllama returns the logits of another token when several are decoded at once).
 
 | model | engine's architecture | Hugging Face's class | rollout | contribution | logit | held to |
 |---|---|---|---|---|---|---|

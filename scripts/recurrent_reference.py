@@ -7,7 +7,8 @@ at a time.
 
 Prints, per layer, how far the reference's own layer output is from the module's (its formulas are then right), and the
 NMSE of headwater's numbers against it. With the golden file of a zoo model (make_zoo.py) its prompt and completion are
-taken, and the reference is added to it: recurrent.contribution, recurrent.logit [n, m, layers]. By hand: needs torch and transformers.
+taken, and the reference is added to it: recurrent.contribution, recurrent.logit [n, m, layers]. By hand: needs
+torch and transformers.
 """
 import json, os, subprocess, sys, tempfile, warnings
 os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')

@@ -4,7 +4,12 @@ import json
 
 from conftest import MODEL, ROOT
 
-PROMPTS = ["My name is Abdul, I am from", "The key is in the red box. Where is the key? In the", "a b " * 3000, "The cat"]
+PROMPTS = [
+    "My name is Abdul, I am from",
+    "The key is in the red box. Where is the key? In the",
+    "a b " * 3000,
+    "The cat",
+]
 
 
 def test_the_example_explains_a_file(run, tmp_path):

@@ -91,7 +91,8 @@ torch.manual_seed(0)
 words = ["<s>", "the", "cat", "sat", "on", "mat"]
 raw = Tokenizer(models.WordLevel({{w: i for i, w in enumerate(words)}}, unk_token="<s>"))
 raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="<s>", pad_token="<s>")
+tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="<s>",
+                                                 pad_token="<s>")
 config = transformers.GPT2Config(vocab_size=6, n_embd=32, n_layer=2, n_head=4, n_positions=32, bos_token_id=0,
                                  eos_token_id=0, pad_token_id=0)
 decoder = transformers.GPT2LMHeadModel(config).eval()
@@ -99,7 +100,8 @@ wrapped = inseq.load_model(decoder, "attention", tokenizer=tokenizer)
 out = wrapped.attribute("the cat sat", "the cat sat on mat", show_progress=False)
 out.save(folder + "/theirs.json", overwrite=True)
 (theirs,) = headwater.inseq.read(folder + "/theirs.json")
-ours = headwater.from_transformers(decoder, tokenizer, "the cat sat", completion="on mat", methods="attention", columns="all")
+ours = headwater.from_transformers(decoder, tokenizer, "the cat sat", completion="on mat", methods="attention",
+                                   columns="all")
 print(json.dumps([list(theirs.shape), list(ours.shape), float(abs(theirs.values - ours.values).max()), theirs.columns]))
 """
 

@@ -32,7 +32,8 @@ print(model.cite("Where is the key?", ["The key is in the blue cup.", "Paula pla
 def test_one_wheel_for_every_python(wheel):
     assert re.fullmatch(r"headwater-[\d.]+-py3-none-manylinux_2_\d+_x86_64\.whl", wheel.name)
     assert wheel.stat().st_size < 50_000_000
-    shown = subprocess.run([sys.executable, "-m", "auditwheel", "show", wheel], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "auditwheel", "show", wheel]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
     tag = wheel.name.split("-")[-1].removesuffix(".whl")
     assert f'platform tag:\n"{tag}"' in shown.stdout, shown.stdout
     with zipfile.ZipFile(wheel) as content:
@@ -40,7 +41,8 @@ def test_one_wheel_for_every_python(wheel):
     libraries = [name for name in names if name.startswith("headwater.libs/") and ".so" in name]
     assert libraries and "headwater/py.typed" in names
     assert len([name for name in names if "libggml-cpu-" in name]) > 10
-    for licence in ("bundled/libopenblas0-openmp.txt", "bundled/libicu72.txt", "bundled/libcairo2.txt", "THIRD_PARTY.md"):
+    bundled = [f"bundled/{package}.txt" for package in ("libopenblas0-openmp", "libicu72", "libcairo2")]
+    for licence in [*bundled, "THIRD_PARTY.md"]:
         assert any(name.endswith(licence) for name in names), licence
 
 
@@ -58,7 +60,8 @@ def test_it_runs_where_the_system_has_none_of_its_libraries(python, tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "models").mkdir()
     (tmp_path / "extras").mkdir()
-    files = [f for name in OURS for f in pathlib.Path("/usr/lib/x86_64-linux-gnu").rglob(f"lib{name}*.so*") if f.is_file()]
+    system = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+    files = [f for name in OURS for f in system.rglob(f"lib{name}*.so*") if f.is_file()]
     assert files
     script = [
         "set -e",
