@@ -1,6 +1,7 @@
 """The model lives in a process of its own: what ends that process ends a job, not the server."""
 
 import contextlib
+import http.client
 import os
 import pathlib
 import re
@@ -279,6 +280,42 @@ def test_segments_without_memory_are_an_error(program, tiny):
         0
     ]  # only one failed
     assert again["settings"]["groups"] and server.stop() == 0
+
+
+FAILED_ALLOCATIONS = range(10, 4001, 420) if os.environ.get("HEADWATER_EVERY_SITE") != "1" else range(1, 6000, 7)
+
+
+@pytest.mark.skipif(not LIBRARY, reason="no library that lets allocations fail: a build with sanitizers")
+def test_one_failed_allocation_ends_no_server(program, tiny):
+    """In the server and in its engine's process, which counts for itself. A request that fails says so; the next one,
+    or that after it where the engine had to be started again, gives what it always gave."""
+    body = {"prompt": "hello world. a b", "options": {"n_generate": 2}, "settings": {"by": "sentence"}}
+    good, n_failed = None, 0
+    for at in (0, *FAILED_ALLOCATIONS):
+        env = {"LD_PRELOAD": LIBRARY, "FAIL_ALLOC_OF": "headwater:jansson:microhttpd", "FAIL_ALLOC_AT": str(at)}
+        try:
+            server = Server(program, tiny / "llama.gguf", "--no-store", env=env)
+        except AssertionError as error:
+            assert at > 0 and "no address: headwater: " in str(error), (at, error)
+            n_failed += 1
+            continue
+        for _ in range(3):
+            try:
+                reply = server.post("/api/explain", body)
+            except (http.client.HTTPException, ConnectionError):
+                n_failed += 1  # no memory for an answer
+                continue
+            if reply.status != 200:
+                assert reply.error["code"] in ("out_of_memory", "engine_ended", "internal"), (at, reply.body)
+                n_failed += 1
+                continue
+            run = {key: value for key, value in reply.json.items() if key not in ("id", "created")}
+            good = good or run
+            assert run == good, at
+        replies = [server.get("/api/status") for _ in range(2)]  # the allocation may be one of the first
+        assert replies[1].status == 200 and replies[0].status in (200, 503), (at, replies[0].body)
+        assert replies[1].json["queue"] == 0 and server.stop() == 0, (at, server.err)
+    assert good and n_failed
 
 
 def test_the_program_says_so_too(program, tiny):

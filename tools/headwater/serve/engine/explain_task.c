@@ -240,12 +240,16 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
 
 /* ------------------------------------------------------------------ when it is whole */
 
-/* Returns the number of results; methods that fail are left out if at least one succeeds. */
-static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MAX_METHODS], hw_error *err) {
-    size_t n = 0;
-    for (size_t i = 0; i < m->choice.n; i++)
-        if (hw_explainer_result(&made[n], m->explainer, i, trace, err) == HW_OK) n++;
-    return n;
+/* *n <- the number of results; methods that fail are left out if at least one succeeds. False where none does, or where
+ * memory runs out: that says nothing about the method. */
+static bool explain_all(size_t *n, making *m, const hw_trace *trace, hw_attribution *made[MAX_METHODS], hw_error *err) {
+    *n = 0;
+    for (size_t i = 0; i < m->choice.n; i++) {
+        hw_err rc = hw_explainer_result(&made[*n], m->explainer, i, trace, err);
+        if (rc == HW_ERR_MEMORY) return false;
+        if (rc == HW_OK) ++*n;
+    }
+    return *n > 0;
 }
 
 /* The document without citations where the method fails for this run. */
@@ -281,8 +285,8 @@ static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, 
 static bool finish(making *m, hw_trace *trace) {
     hw_attribution *made[MAX_METHODS] = {NULL};
     m->t->error = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped"};
-    size_t n = explain_all(m, trace, made, &m->t->error);
-    bool ok = n > 0 && save(m, trace, made, n);
+    size_t n;
+    bool ok = explain_all(&n, m, trace, made, &m->t->error) && save(m, trace, made, n);
     for (size_t i = 0; i < n; i++) hw_attribution_free(made[i]);
     if (!ok) {
         hw_trace_free(trace);
