@@ -269,10 +269,10 @@ def test_what_is_refused(server, path, fields, said):
 
 
 @pytest.mark.parametrize("path", list(CITED))
-def test_errors_before_the_body_is_read_have_the_form_of_the_api(server, path):
+def test_refusals_have_the_form_of_the_api(server, path):
     for body, headers, status in ((b"{", {}, 400), (b"[]", {}, 400), (b"{}", {"Content-Type": "text/plain"}, 415),
                                   (b"{}", {"Host": "example.org"}, 403), (b'{"a":' * 3000, {}, 400),
-                                  (b'{"a":1,"a":2}', {}, 400), (b"{}", {"Content-Length": str((8 << 20) + 1)}, 413)):
+                                  (b'{"a":1,"a":2}', {}, 400), (b" " * ((8 << 20) + 1), {}, 413)):
         reply = server.ask("POST", path, body, headers)
         assert reply.status == status and message_of(path, reply), (status, reply.body[:200])
     reply = server.ask("GET", path)

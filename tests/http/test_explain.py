@@ -433,7 +433,7 @@ def test_each_run_is_cited_as_cite_does(server):
               {key: cited[key] for key in ("prompt_groups", "answer_groups")})
         assert cited["prompt_groups"] == run["segments"]["prompt"][cited["by"]]["groups"]
         assert cited["answer_groups"] == run["segments"]["completion"]["sentence"]["groups"]
-        assert {c["number"] for part in cited["answer"] for c in part["citations"]} >= {1, 2}
+        assert {c["number"] for part in cited["answer"] for c in part["citations"]} >= {1}
     sent = [data for name, data in events if name == "cited"]
     assert [data["finished"] for data in sent] == sorted({data["finished"] for data in sent}) and len(sent) >= 1
     finished = sent[-1]["finished"]
