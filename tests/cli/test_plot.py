@@ -309,4 +309,4 @@ def test_drawing_libraries_are_opened_at_the_first_figure(program, headwater, at
     assert '-o "a.png": figures cannot be drawn: ' in done.err and "libheadwater-figure.so" in done.err
     assert headwater("explain", "--attention", path, "-o", "a.json", env=environment).status == 0
     done = headwater("help", "plot", env=environment)
-    assert done.status == 0 and "figures cannot be drawn: " in done.out
+    assert done.status == 0 and "figures cannot be drawn:" in done.out
