@@ -480,6 +480,11 @@ typedef struct hw_run_params {
                              else as plain text */
     /* Called once with `ctx`, before the first decode, when the run has its prompt tokens; may be NULL. */
     void (*on_prompt)(void *ctx, const hw_run *run);
+    /* [n_begun] ids that the completion begins with, instead of `completion`: those of an earlier run of this prompt,
+     * which goes on. They are decoded as given, and up to n_generate tokens follow them; the result explains all of
+     * them as one completion. Sampling starts again, with seed + n_begun. NULL: none. */
+    const int32_t *begun;
+    size_t n_begun;
 } hw_run_params;
 
 HW_API void hw_run_params_init(hw_run_params *params, size_t size);

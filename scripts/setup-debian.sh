@@ -53,6 +53,7 @@ needs=(
 )
 [[ ${1:-} != tests ]] || needs+=("abigail-tools|command -v abidiff")
 [[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # chromium --version would start the browser
+[[ ${1:-} != tests ]] || needs+=("firefox-esr|command -v firefox-esr")
 # Slurm needs root: other users skip its test.
 [[ ${1:-} != tests || $(id -u) != 0 ]] || needs+=(
     "slurmctld|[[ -x /usr/sbin/slurmctld ]]"

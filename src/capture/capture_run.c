@@ -57,8 +57,8 @@ static hw_err prefill(hw__session *s, hw_error *err) {
     return HW_OK;
 }
 
-/* Teacher forcing: the completion is decoded in chunks, and each row predicts the next token. */
-static hw_err force_completion(hw__session *s, hw_error *err) {
+/* Teacher forcing: the given tokens are decoded in chunks, and each row predicts the next token. */
+static hw_err force_tokens(hw__session *s, hw_error *err) {
     size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
     if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
     if (s->capture.pending.wanted && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
@@ -72,6 +72,11 @@ static hw_err force_completion(hw__session *s, hw_error *err) {
         progress(s, HW_STAGE_DECODE, i, n);
         if (rc == HW_OK && i < n) rc = hw__session_show(s, err);
     }
+    return rc;
+}
+
+static hw_err force_completion(hw__session *s, hw_error *err) {
+    hw_err rc = force_tokens(s, err);
     s->run->stop = HW_STOP_GIVEN;
     if (rc == HW_OK) rc = hw__remark_changed(s->run, s->params->completion, s->params->completion_bytes, err);
     return rc;
@@ -85,15 +90,19 @@ static bool stop_decode(void *ctx) {
     return s->interruptible && must_stop(s);
 }
 
+/* Generates after the tokens that the completion begins with, if there are any. */
 static hw_err generate(hw__session *s, hw_error *err) {
     const hw_run_params *p = s->params;
-    hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
+    size_t begun = s->given.n, end = begun + p->n_generate;
+    hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k};
+    sampling.seed = p->seed + (uint32_t)begun;
     bool reads_last = hw__session_reads_last(s);
+    hw_err rc = begun ? force_tokens(s, err) : HW_OK;
     s->run->stop = HW_STOP_LENGTH;
-    for (size_t i = 0; i < p->n_generate; i++) {
+    for (size_t i = begun; rc == HW_OK && i < end; i++) {
         int32_t id;
         hw__piece piece;
-        hw_err rc = s->engine->ops->sample(s->engine, &id, s->last_row, i, &sampling, err);
+        rc = s->engine->ops->sample(s->engine, &id, s->last_row, i - begun, &sampling, err);
         if (rc == HW_OK) rc = s->engine->ops->piece(s->engine, &piece, id, err);
         if (rc != HW_OK) return rc;
         if (piece.end) {
@@ -102,18 +111,18 @@ static hw_err generate(hw__session *s, hw_error *err) {
         }
         if ((rc = hw__session_choose(s, id, s->last_row, err)) != HW_OK) return rc;
         if (hw__explainer_is_due(p->explainer, i + 1) && (rc = hw__session_show(s, err)) != HW_OK) return rc;
-        if (!reads_last && i + 1 == p->n_generate) {
+        if (!reads_last && i + 1 == end) {
             s->trace->lacks_last = true;
         } else if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) {
             return rc;
         }
-        progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
+        progress(s, HW_STAGE_DECODE, i + 1, end);
         if (must_stop(s)) {
             s->run->stop = HW_STOP_CANCELLED;
             return HW_OK;
         }
     }
-    return HW_OK;
+    return rc;
 }
 
 static hw_err check_params(const hw_run_params *p, hw_error *err) {
@@ -132,10 +141,10 @@ static hw_err read_tokens(hw__session *s, size_t n_ctx, hw_error *err) {
     if (rc != HW_OK) return rc;
     if (s->prompt.n == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", s->run->prompt_bytes);
-    if (p->completion) rc = hw__completion_tokens(&s->given, s->run, s->engine, p, err);
+    rc = hw__completion_tokens(&s->given, s->run, s->engine, p, err);
     if (rc != HW_OK) return rc;
     if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
-    size_t n = p->completion ? s->given.n : p->n_generate, total;
+    size_t n = hw__max_completion(p, s->given.n), total;
     if (!hw__add(&total, s->prompt.n, n) || total > n_ctx)
         return hw__fail(
             err, HW_ERR_ARGUMENT,
@@ -168,7 +177,7 @@ static hw_err start_sequence(hw__session *s, size_t total, hw_error *err) {
 static hw_err run_session(hw__session *s, bool captures, size_t n_ctx, hw_error *err) {
     hw_err rc = read_tokens(s, n_ctx, err);
     if (rc != HW_OK) return rc;
-    size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
+    size_t total = s->prompt.n + hw__max_completion(s->params, s->given.n);
     if (captures && (rc = hw__session_start(s, total, err)) != HW_OK) return rc;
     s->interruptible = true;
     if ((rc = start_sequence(s, total, err)) != HW_OK) return rc;

@@ -115,7 +115,7 @@ static double seconds(const hw__engine *engine, const hw_explainer *x, const siz
 
 static sizes count(const hw__engine *engine, const hw__run_tokens *t, const hw_run_params *p) {
     const hw_model_info *info = engine->ops->describe(engine);
-    size_t n = p->completion ? t->given->n : p->n_generate;
+    size_t n = hw__max_completion(p, t->given->n);
     const hw_explainer *x = p->explainer;
     bool grouped = x && x->n && x->list[0].params.groups;
     sizes s = {.layers = info->n_layers,
@@ -170,7 +170,7 @@ hw_err hw_run_estimate(hw_estimate *out, size_t size, hw_model *model, const hw_
     if (rc != HW_OK) return rc;
     const hw__run_tokens tokens = {run, &prompt, &given};
     rc = hw__prompt_tokens(run, &prompt, engine, &p, err);
-    if (rc == HW_OK && p.completion) rc = hw__completion_tokens(&given, NULL, engine, &p, err);
+    if (rc == HW_OK) rc = hw__completion_tokens(&given, NULL, engine, &p, err);
     if (rc == HW_OK && p.explainer) rc = hw__explainer_begin(p.explainer, run, err);
     if (rc == HW_OK) rc = hw__estimate(&made, engine, &tokens, &p, err);
     if (rc == HW_OK) hw__sized_copy(out, size, &made, sizeof made);

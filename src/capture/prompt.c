@@ -341,6 +341,10 @@ hw_err hw__prompt_check(const hw_run_params *params, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "a chat template and thinking go with a chat, and none is asked for");
     if (params->n_messages && !params->messages)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu messages at NULL", params->n_messages);
+    if (params->n_begun && !params->begun)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu ids of a completion at NULL", params->n_begun);
+    if (params->n_begun && params->completion)
+        return hw__fail(err, HW_ERR_ARGUMENT, "a completion is given whole, or begun by ids, but not both");
     if (params->n_messages) return check_messages(params, err);
     if (params->prompt_bytes && !params->prompt)
         return hw__fail(err, HW_ERR_ARGUMENT, "a prompt of %zu bytes at NULL", params->prompt_bytes);
@@ -351,8 +355,22 @@ hw_err hw__prompt_check(const hw_run_params *params, hw_error *err) {
 
 /* ------------------------------------------------------------------ completions */
 
+static hw_err begun_tokens(hw__tokens *ids, const hw__engine *engine, const hw_run_params *params, hw_error *err) {
+    int32_t n_vocab = engine->ops->describe(engine)->n_vocab;
+    for (size_t i = 0; i < params->n_begun; i++)
+        if (params->begun[i] < 0 || params->begun[i] >= n_vocab)
+            return hw__fail(err, HW_ERR_ARGUMENT, "token %zu of the completion has the id %d: the model has 0 to %d", i,
+                            (int)params->begun[i], (int)n_vocab - 1);
+    ids->ids = params->n_begun ? calloc(params->n_begun, sizeof *ids->ids) : NULL;
+    if (params->n_begun && !ids->ids) return hw__fail(err, HW_ERR_MEMORY, "out of memory: %zu tokens", params->n_begun);
+    if (params->n_begun) memcpy(ids->ids, params->begun, params->n_begun * sizeof *ids->ids);
+    ids->n = params->n_begun;
+    return HW_OK;
+}
+
 hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, const hw_run_params *params,
                              hw_error *err) {
+    if (!params->completion) return begun_tokens(ids, engine, params, err);
     const hw__turn whole = {.begin = 0, .end = params->completion_bytes};
     const size_t at = 0;
     reader r = {.ids = ids, .engine = engine, .params = params, .text = params->completion};

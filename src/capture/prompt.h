@@ -18,8 +18,14 @@ hw_err hw__prompt_check(const hw_run_params *params, hw_error *err);
 hw_err hw__prompt_tokens(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *params, hw_error *err);
 
 /* Ids of params->completion, which continues the prompt: its bytes are those of the text, as far as the tokenizer can
- * represent them. The caller frees ids->ids, also on failure. `run`: receives remarks; may be NULL. */
+ * represent them; or those of params->begun; or none. The caller frees ids->ids, also on failure. `run`: receives
+ * remarks; may be NULL. */
 hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, const hw_run_params *params,
                              hw_error *err);
+
+/* Maximum number of tokens of the completion, of which `n_given` are given. */
+static inline size_t hw__max_completion(const hw_run_params *params, size_t n_given) {
+    return n_given + (params->completion ? 0 : params->n_generate);
+}
 
 #endif

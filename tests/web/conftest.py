@@ -112,6 +112,11 @@ def server(program, smollm, tmp_path_factory):
 # ---------------------------------------------------------------- what a person sees
 
 
+def raw_text(page):
+    """The form for a text that is continued as it stands; a conversation is what it shows first."""
+    page.get_by_text("Raw text", exact=True).click()
+
+
 def token(page, k, side="answer", pane=0):
     return page.locator(f'#{side}-{pane} [data-k="{k}"]')
 

@@ -13,7 +13,7 @@ import urllib.request
 from browser import ROOT, open_browser
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))  # as pytest.ini says; conftest needs it
-from conftest import Server, select_tokens, token
+from conftest import Server, raw_text, select_tokens, token
 from patience import patience
 from test_first_look import ARABIC, JAPANESE, LIBRARY, TOWNS
 
@@ -24,6 +24,7 @@ EXAMPLES = {line["name"]: line for line in map(json.loads, (ROOT / "examples" / 
 def cite(page, prompt, completion):
     """Explains a completion and waits for the check of its sources."""
     page.get_by_role("button", name="New").click()
+    raw_text(page)
     page.get_by_label("I write the completion").check()
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_label("Completion to explain").fill(completion)
@@ -60,6 +61,7 @@ def arabic(page):
 
 def documents(page):
     page.get_by_role("button", name="New").click()
+    raw_text(page)
     for i, (name, text) in enumerate((("Staff list", "The head librarian is Maria Gomez. Her deputy is Tom Reed."),
                                       ("Opening hours", "The library opens at nine. It closes at six."))):
         page.get_by_role("button", name="Add a document").click()
@@ -74,6 +76,7 @@ def documents(page):
 
 def write(page):
     page.get_by_role("button", name="New").click()
+    raw_text(page)
     page.get_by_role("button", name="Context: It is").click()
 
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import accessibility_faults, plain, token
+from conftest import accessibility_faults, plain, raw_text, token
 from documents import attribution, citation, confirmed, document, run
 
 PROMPT = ["Rye", " is", " sold", ".", " Maria", " keeps", " the", " key", ".", "\n", "Who", " keeps", " it", "?"]
@@ -222,6 +222,7 @@ def test_a_run_shows_its_prompt_at_once_and_cites_as_it_comes(open_page, server)
             if (document.querySelector('.progress')) window.seen.push([prompt.length, said.length, marks])
         }).observe(document.body, { subtree: true, childList: true, characterData: true })
     }""")
+    raw_text(page)
     page.get_by_label("Prompt", exact=True).fill(LIBRARY[0])
     page.locator("details.settings summary").click()
     page.get_by_label("Tokens", exact=True).fill("24")
@@ -241,6 +242,7 @@ def test_a_run_shows_its_prompt_at_once_and_cites_as_it_comes(open_page, server)
 
 def test_the_check_can_be_stopped_and_made_later(open_page, server):
     page = open_page(server.url)
+    raw_text(page)
     page.get_by_label("Prompt", exact=True).fill("The sea is wide. " * 60 + LIBRARY[0])
     page.get_by_label("I write the completion").check()
     page.get_by_label("Completion to explain").fill(" Maria Gomez.")

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import Server, accessibility_faults, plain, sources, tint_of, token
+from conftest import Server, accessibility_faults, plain, raw_text, sources, tint_of, token
 from patience import HANG_S, patience
 
 CLOSER = "#view=closer"
@@ -26,6 +26,7 @@ def page(open_page, server):
 
 
 def write(page, prompt, completion=None, n=8):
+    raw_text(page)
     page.get_by_label("Prompt", exact=True).fill(prompt)
     given = page.get_by_label("I write the completion")
     given.set_checked(completion is not None)
@@ -169,6 +170,7 @@ def test_own_completion_edit_and_run_again(page):
 
 
 def test_documents_are_cited(page):
+    raw_text(page)
     page.get_by_role("button", name="Add a document").click()
     page.get_by_label("Name of document 1").fill("Anna")
     page.get_by_label("Text of document 1").fill("Anna keeps her key in the red box.")

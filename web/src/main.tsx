@@ -8,6 +8,7 @@ import { keepSource } from './ui/export'
 import { joinPage } from './ui/framed'
 import { listen } from './ui/keyboard'
 import { start } from './model/actions'
+import { keepDraft } from './model/draft'
 import { restore } from './model/store'
 import './style.css'
 import './first_look.css'
@@ -15,6 +16,7 @@ import { App } from './views/app'
 
 keepSource()
 restore()
+keepDraft()
 followTheme()
 listen()
 render(<App />, document.getElementById('app')!)

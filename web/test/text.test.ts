@@ -17,7 +17,8 @@ import {
   tokenTexts,
   visible,
 } from '../src/ui/token_text'
-import { assemble, inexactNote } from '../src/views/composer'
+import { assemble } from '../src/model/conversation'
+import { inexactNote } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
 import { BALANCE_LIMIT, balanceCloses, balanceRest, failureText, meanBalance, sentence } from '../src/ui/labels'
 import { readFileSync } from 'node:fs'

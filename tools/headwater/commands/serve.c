@@ -114,14 +114,25 @@ static hw_err open_store(server *s, const options *o, hw_error *err) {
     return ok ? HW_OK : err->code;
 }
 
+static void send_news(void *ctx, int64_t id) {
+    server *s = ctx;
+    char text[40];
+    snprintf(text, sizeof text, "{\"run\": %lld}", (long long)id);
+    events_send(&s->news, "runs", text);
+}
+
 static hw_err serve_stored(server *s, const options *o, hw_error *err) {
     const char *path;
     hw_err rc = model_path(&path, o, err);
     if (rc == HW_OK) rc = open_store(s, o, err);
     if (rc != HW_OK) return rc;
+    bool has_news = events_init(&s->news, false);
     s->queue = queue_new();
-    rc = s->queue ? serve_model(s, o, err) : hw__fail(err, HW_ERR_MEMORY, "no memory for the queue of jobs");
+    if (has_news) store_on_change(s->store, send_news, s);
+    rc =
+        s->queue && has_news ? serve_model(s, o, err) : hw__fail(err, HW_ERR_MEMORY, "no memory for the queue of jobs");
     queue_free(s->queue);
+    if (has_news) events_clear(&s->news);
     store_close(s->store);
     return rc;
 }

@@ -19,7 +19,8 @@ typedef struct server {
     char model_id[256]; /* as clients of other APIs name it */
     struct deadlines *deadlines;
     metrics metrics;
-    const char *token;        /* that requests must have; NULL: none */
+    events news;       /* what changes in the list of runs, for every page that watches; nobody reads it directly */
+    const char *token; /* that requests must have; NULL: none */
     const char *const *hosts; /* [n_hosts] accepted host names besides this machine's own */
     size_t n_hosts;
     bool keeps;       /* runs are kept when the program ends */

@@ -34,6 +34,10 @@ static answer answer_task(call *c, task *t) {
     return a;
 }
 
+static const char *query(const call *c, const char *key) {
+    return MHD_lookup_connection_value(c->connection, MHD_GET_ARGUMENT_KIND, key);
+}
+
 /* Makes a task of the request's body and takes ownership of the body; NULL with *err set. */
 static task *new_task(call *c, task_kind kind, hw_error *err) {
     task *t = task_new(kind, c->body, call_wants_events(c));
@@ -47,16 +51,30 @@ static task *new_task(call *c, task_kind kind, hw_error *err) {
 
 /* ------------------------------------------------------------------ handlers */
 
-answer handle_explain(call *c) {
+/* ?detached=true: the run goes on when its client disconnects. */
+static bool read_detached(bool *detached, const call *c, hw_error *err) {
+    const char *text = query(c, "detached");
+    *detached = text && strcmp(text, "true") == 0;
+    return !text || *detached || strcmp(text, "false") == 0 ||
+           error_set(err, HW_ERR_ARGUMENT, "\"detached\" is \"%.60s\": must be true or false", text);
+}
+
+/* Makes a run of the request that is the call's body. `continues`: it replaces the finished run c->id. */
+static answer make_run(call *c, bool continues) {
     hw_error err;
     explain_request r;
-    if (!request_explain(&r, c->body, &err)) return answer_error(&err);
+    bool detached;
+    if (!read_detached(&detached, c, &err) || !request_explain(&r, c->body, &err)) return answer_error(&err);
     task *t = new_task(c, TASK_EXPLAIN, &err);
     if (!t) return answer_error(&err);
     t->explain = r;
     t->wrap = "run";
+    t->detached = t->events.recalls = detached;
+    t->continues = continues;
     return answer_task(c, t);
 }
+
+answer handle_explain(call *c) { return make_run(c, false); }
 
 /* The request of a failed run; its completion so far is explained, so nothing is generated again. */
 static json_t *retry_request(call *c, hw_error *err) {
@@ -76,26 +94,89 @@ static json_t *retry_request(call *c, hw_error *err) {
 
 answer handle_retry(call *c) {
     hw_error err;
-    explain_request r;
     json_t *request = retry_request(c, &err);
     if (!request) return answer_error(&err);
     json_decref(c->body);
     c->body = request;
-    if (!request_explain(&r, request, &err)) return answer_error(&err);
-    task *t = new_task(c, TASK_EXPLAIN, &err);
-    if (!t) return answer_error(&err);
-    t->explain = r;
-    t->wrap = "run";
-    return answer_task(c, t);
+    return make_run(c, false);
+}
+
+/* Whether a run can be continued: it is of the model that is loaded, and the model has not ended its answer. */
+static bool may_continue(const call *c, const json_t *run, hw_error *err) {
+    const char *sha = json_string_value(json_object_get(json_object_get(run, "model"), "metadata_sha256")),
+               *stop = json_string_value(json_object_get(run, "stop"));
+    if (!sha || strcmp(sha, c->server->model->metadata_sha256) != 0)
+        return error_set(err, HW_ERR_ARGUMENT, "run %lld is of another model than the one that is loaded",
+                         (long long)c->id);
+    return (stop && strcmp(stop, "end") != 0) ||
+           error_set(err, HW_ERR_ARGUMENT, "run %lld was ended by the model: nothing follows", (long long)c->id);
+}
+
+/* The completion's ids; NULL with *err set. */
+static json_t *completion_ids(const call *c, hw_error *err) {
+    buffer text = {.n = 0};
+    bool no_memory;
+    if (!store_get(c->server->store, c->id, &text, err)) return NULL;
+    json_t *document = text.failed ? NULL : hw__json_read(text.bytes, text.n, JSON_ALLOW_NUL, &no_memory, NULL);
+    json_t *run = json_object_get(document, "run"), *tokens = json_object_get(run, "tokens"), *ids = json_array();
+    buffer_free(&text);
+    bool ok = run && ids ? may_continue(c, run, err) : error_set(err, HW_ERR_MEMORY, "no memory for the run");
+    size_t m = (size_t)json_integer_value(json_object_get(run, "n_prompt"));
+    for (size_t i = m; ok && i < json_array_size(tokens); i++)
+        ids = hw__json_append(ids, json_incref(json_object_get(json_array_get(tokens, i), "id")));
+    json_decref(document);
+    if (ok && json_array_size(ids)) return ids;
+    if (ok) error_set(err, HW_ERR_ARGUMENT, "run %lld has no completion", (long long)c->id);
+    json_decref(ids);
+    return NULL;
+}
+
+/* The run's request, with the tokens so far as its beginning. */
+static json_t *continued_request(call *c, hw_error *err) {
+    int64_t n_generate;
+    if (!request_continue(&n_generate, c->body, err)) return NULL;
+    json_t *ids = completion_ids(c, err);
+    char *text = ids ? store_request(c->server->store, c->id, err) : NULL;
+    json_t *request = text ? request_parse(text, strlen(text), err) : NULL;
+    free(text);
+    if (!request) {
+        json_decref(ids);
+        return NULL;
+    }
+    json_object_del(request, "completion"); /* fails if the key is not there */
+    request = hw__json_set(request, "begun", ids);
+    if (request && !json_object_get(request, "options")) request = hw__json_set(request, "options", json_object());
+    json_t *options = json_object_get(request, "options");
+    bool ok = request && (!n_generate || json_object_set_new(options, "n_generate", json_integer(n_generate)) == 0);
+    if (ok) return request;
+    json_decref(request);
+    error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)c->id);
+    return NULL;
+}
+
+answer handle_continue(call *c) {
+    hw_error err;
+    json_t *request = continued_request(c, &err);
+    if (!request) return answer_error(&err);
+    json_decref(c->body);
+    c->body = request;
+    return make_run(c, true);
+}
+
+static answer answer_no_job(int64_t id) {
+    hw_error err;
+    error_set(&err, ERR_NOT_FOUND, "there is no job %lld: it has ended, or never was", (long long)id);
+    return answer_error(&err);
 }
 
 answer handle_stop(call *c) {
-    hw_error err;
-    if (!queue_stop(c->server->queue, c->id)) {
-        error_set(&err, ERR_NOT_FOUND, "there is no job %lld: it has ended, or never was", (long long)c->id);
-        return answer_error(&err);
-    }
+    if (!queue_stop(c->server->queue, c->id)) return answer_no_job(c->id);
     return answer_json(200, json_pack("{s:I}", "job", (json_int_t)c->id));
+}
+
+answer handle_job_events(call *c) {
+    task *t = queue_find(c->server->queue, c->id);
+    return t ? stream_watched(c, t) : answer_no_job(c->id);
 }
 
 answer handle_reexplain(call *c) {
@@ -126,10 +207,6 @@ answer handle_cite(call *c) {
 }
 
 /* ------------------------------------------------------------------ export */
-
-static const char *query(const call *c, const char *key) {
-    return MHD_lookup_connection_value(c->connection, MHD_GET_ARGUMENT_KIND, key);
-}
 
 static const char *format_name(size_t i, const void *ctx) {
     (void)ctx;

@@ -5,8 +5,10 @@
 #include "serve/answer.h"
 
 answer handle_explain(call *c);
+answer handle_continue(call *c);
 answer handle_retry(call *c);
 answer handle_stop(call *c);
+answer handle_job_events(call *c);
 answer handle_reexplain(call *c);
 answer handle_check(call *c);
 answer handle_cite(call *c);

@@ -7,6 +7,7 @@
 #include "export/method_tables.h"
 #include "serve/answer_routes.h"
 #include "serve/job_routes.h"
+#include "serve/task_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,9 +45,27 @@ static answer handle_methods(call *c) { return answer_json(200, tables_json(c->s
 
 static answer handle_runs(call *c) {
     hw_error err;
-    json_t *list = store_list(c->server->store, &err);
+    json_t *list = store_list(c->server->store, &err), *runs = json_object_get(list, "runs");
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        json_t *run = json_array_get(runs, i);
+        int64_t job = queue_job_of(c->server->queue, json_integer_value(json_object_get(run, "id")));
+        if (job && json_object_set_new(run, "job", json_integer((json_int_t)job)) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
     return list ? answer_json(200, list) : answer_error(&err);
 }
+
+/* The request that a run was made by. */
+static answer handle_request(call *c) {
+    hw_error err;
+    char *text = store_request(c->server->store, c->id, &err);
+    if (!text) return answer_error(&err);
+    return answer_bytes(200, text, strlen(text), MHD_RESPMEM_MUST_FREE, "application/json");
+}
+
+static answer handle_news(call *c) { return stream_news(c); }
 
 static answer handle_run(call *c) {
     hw_error err;
@@ -91,12 +110,16 @@ static const route routes[] = {
     {"GET", "/api/methods", handle_methods, false, "methods, filters, segmenters, measures, formats"},
     {"POST", "/api/explain", handle_explain, true, "run the model on a prompt and explain the completion"},
     {"POST", "/api/jobs/{id}/stop", handle_stop, false, "end a job; tokens so far are explained and saved"},
+    {"GET", "/api/jobs/{id}/events", handle_job_events, false, "what a job has sent so far, and then the rest"},
+    {"GET", "/api/events", handle_news, false, "what changes in the list of runs, as it changes"},
     {"GET", "/api/runs", handle_runs, false, "the saved runs, newest first"},
     {"GET", "/api/runs/{id}", handle_run, false, "a saved run, whole"},
+    {"GET", "/api/runs/{id}/request", handle_request, false, "the request that a run was made by"},
     {"PATCH", "/api/runs/{id}", handle_rename, true, "name a run"},
     {"DELETE", "/api/runs/{id}", handle_delete, false, "delete a run"},
     {"POST", "/api/runs/{id}/explain", handle_reexplain, true, "explain a saved run by other methods"},
     {"POST", "/api/runs/{id}/retry", handle_retry, false, "make a run again that failed, from the tokens that it had"},
+    {"POST", "/api/runs/{id}/continue", handle_continue, true, "go on with the answer of a finished run"},
     {"POST", "/api/runs/{id}/check", handle_check, true,
      "test an explanation by running the model without what it names"},
     {"POST", "/api/runs/{id}/cite", handle_cite, true, "cite the passages that each sentence of the answer came from"},

@@ -252,6 +252,7 @@ static void wait_for_answers(const server *s) {
 }
 
 void server_stop(server *s) {
+    events_end(&s->news);
     MHD_socket listening = MHD_quiesce_daemon(s->daemon);
     if (listening != MHD_INVALID_SOCKET) close(listening);
     wait_for_answers(s);

@@ -21,9 +21,18 @@ static int socket_of(struct MHD_Connection *connection) {
 }
 
 typedef struct stream {
-    task *task; /* a counted reference */
+    task *task;      /* a counted reference; NULL: the server's news */
+    events *watched; /* what `from` is a watcher of; NULL: `from` is the task's own client */
+    events *from;
     int fd, silent;
 } stream;
+
+static void leave(const stream *s) {
+    if (s->watched)
+        events_leave(s->from);
+    else
+        queue_leave(s->task->queue, s->task);
+}
 
 /* A content reader for libmicrohttpd. Sends a comment from time to time to show that the server is alive. */
 static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capacity) {
@@ -31,15 +40,14 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capaci
     stream *s = ctx;
     (void)position;
     for (;;) {
-        long n = events_read(&s->task->events, to, capacity, LOOK_MS);
+        long n = events_read(s->from, to, capacity, LOOK_MS);
         if (n > 0) {
             s->silent = 0;
             return n;
         }
-        if (n < 0)
-            return events_gone(&s->task->events) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        if (n < 0) return events_gone(s->from) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (is_closed(s->fd)) {
-            queue_leave(s->task->queue, s->task);
+            leave(s);
             return MHD_CONTENT_READER_END_WITH_ERROR;
         }
         if (++s->silent < SILENT_LOOKS || capacity < sizeof comment) continue;
@@ -51,26 +59,41 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capaci
 
 static void free_stream(void *ctx) {
     stream *s = ctx;
-    queue_leave(s->task->queue, s->task); /* has no effect if the task has ended */
+    leave(s); /* has no effect if the task has ended */
+    if (s->watched) events_unwatch(s->watched, s->from);
     task_release(s->task);
     free(s);
 }
 
-answer stream_events(call *c, task *t) {
-    stream *s = malloc(sizeof *s);
+/* Takes ownership of what `begun` refers to. */
+static answer stream_new(call *c, stream begun) {
+    stream *s = begun.from ? malloc(sizeof *s) : NULL;
     answer a = {200, NULL};
     if (s) {
-        *s = (stream){.task = t, .fd = socket_of(c->connection)};
+        *s = begun;
+        s->fd = socket_of(c->connection);
         a.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, EVENT_BLOCK, read_events, s, free_stream);
     }
     if (!a.response) {
-        queue_leave(t->queue, t);
-        task_release(t);
+        if (begun.from) leave(&begun);
+        if (begun.from && begun.watched) events_unwatch(begun.watched, begun.from);
+        task_release(begun.task);
         free(s);
         return a;
     }
     MHD_add_response_header(a.response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
     return a;
+}
+
+answer stream_events(call *c, task *t) { return stream_new(c, (stream){.task = t, .from = &t->events}); }
+
+answer stream_watched(call *c, task *t) {
+    return stream_new(c, (stream){.task = t, .watched = &t->events, .from = events_watch(&t->events)});
+}
+
+answer stream_news(call *c) {
+    events *news = &c->server->news;
+    return stream_new(c, (stream){.watched = news, .from = events_watch(news)});
 }
 
 bool wait_for_task(call *c, task *t) {

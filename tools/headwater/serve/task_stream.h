@@ -10,6 +10,11 @@
 
 /* An answer that sends the task's events; takes ownership of the reference. */
 answer stream_events(call *c, task *t);
+/* An answer that sends what a running or waiting task has sent so far, and then the rest; takes ownership of the
+ * reference. */
+answer stream_watched(call *c, task *t);
+/* An answer that sends what changes in the list of runs, until the server ends or the client leaves. */
+answer stream_news(call *c);
 /* Waits until the task has ended; false: the client disconnected before. */
 bool wait_for_task(call *c, task *t);
 /* Waits until there are events to stream (1) or the task has ended without (0); -1: the client disconnected. */

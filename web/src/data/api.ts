@@ -58,7 +58,7 @@ export interface Tables {
 
 export interface Status {
   version: string
-  model: { name: string; quantisation: string; metadata_sha256?: string; has_chat_template?: boolean } | null
+  model: { name: string; quantisation: string; path?: string; metadata_sha256?: string; has_chat_template?: boolean } | null
   queue: number
   store: boolean
 }
@@ -73,6 +73,8 @@ export interface SavedRun {
   prompt: string
   completion: string
   finished?: boolean
+  /** The job that is making it. */
+  job?: number
   /** Reason why the run was interrupted, if it was. */
   failure?: string
 }
@@ -92,8 +94,15 @@ export interface MethodSettings extends Record<string, SettingValue | undefined>
   by?: string
 }
 
+export interface Message {
+  role: 'system' | 'user' | 'assistant'
+  content: string
+}
+
 export interface ExplainRequest {
-  prompt: string
+  /** A text to continue; or `messages`, a conversation for the chat template. */
+  prompt?: string
+  messages?: Message[]
   completion?: string
   spans?: Span[]
   options?: RunOptions
@@ -115,6 +124,9 @@ export interface CiteRequest {
   /** Leave out so many of the first passages, one by one. */
   confirm?: number
 }
+
+/** Code of the error that the server cannot be reached. */
+export const NETWORK = 'network'
 
 export class ApiError extends Error {
   constructor(
@@ -153,7 +165,7 @@ async function request(
     })
   } catch (cause) {
     if (signal?.aborted) throw cause
-    throw new ApiError('network', 'Headwater does not answer: is `headwater serve` still running?')
+    throw new ApiError(NETWORK, 'Headwater does not answer: is `headwater serve` still running?')
   }
   if (!response.ok) throw await failure(response)
   return response
@@ -162,10 +174,19 @@ async function request(
 const json = async <T>(method: string, path: string, body?: unknown) =>
   (await (await request(method, path, body)).json()) as T
 
-/** A POST answered by a stream of events; an `error` event is thrown. */
+async function* received(response: Response, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
+  try {
+    yield* readEvents(response.body!)
+  } catch (cause) {
+    if (signal?.aborted) throw cause
+    throw new ApiError(NETWORK, 'The connection to Headwater broke.')
+  }
+}
+
+/** A POST answered by a stream of events (a GET if there is no body); an `error` event is thrown. */
 async function* events(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
-  const response = await request('POST', path, body, 'text/event-stream', signal)
-  for await (const event of readEvents(response.body!)) {
+  const response = await request(body === undefined ? 'GET' : 'POST', path, body, 'text/event-stream', signal)
+  for await (const event of received(response, signal)) {
     if (event.event === 'error') {
       const { code, message } = event.data as { code: string; message: string }
       throw new ApiError(code, message)
@@ -181,8 +202,18 @@ export const api = {
   run: (id: number) => json<RawRun>('GET', `runs/${id}`),
   rename: (id: number, name: string) => request('PATCH', `runs/${id}`, { name }),
   remove: (id: number) => request('DELETE', `runs/${id}`),
-  explain: (body: ExplainRequest, signal?: AbortSignal) => events('explain', body, signal),
-  retry: (id: number, signal?: AbortSignal) => events(`runs/${id}/retry`, {}, signal),
+  /** The request that a run was made by. */
+  request: (id: number) => json<ExplainRequest>('GET', `runs/${id}/request`),
+  // these three go on when the page is closed or loaded again
+  explain: (body: ExplainRequest, signal?: AbortSignal) => events('explain?detached=true', body, signal),
+  retry: (id: number, signal?: AbortSignal) => events(`runs/${id}/retry?detached=true`, {}, signal),
+  goOn: (id: number, n_generate: number, signal?: AbortSignal) =>
+    events(`runs/${id}/continue?detached=true`, { n_generate }, signal),
+  /** What a job has sent so far, and the rest. */
+  watch: (job: number, signal?: AbortSignal) => events(`jobs/${job}/events`, undefined, signal),
+  /** Changes in the list of runs; connected when the promise resolves. */
+  news: async (signal?: AbortSignal) =>
+    received(await request('GET', 'events', undefined, 'text/event-stream', signal), signal),
   stop: (job: number | string) => request('POST', `jobs/${job}/stop`, {}),
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
@@ -200,6 +231,7 @@ export const api = {
 export interface ExplainEvents {
   queued: { job: number | string; position: number }
   prefill: { job?: number | string; done: number; total: number }
+  started: { job: number; run: number }
   prompt: { tokens: Token[] }
   token: { index: number; token: Token }
   explained: { attribution: RawAttribution }

@@ -287,10 +287,10 @@ export async function decodeDocument(text: string): Promise<{ runs: Run[]; table
 /* ------------------------------------------------------------------ runs that grow */
 
 /** A run with its prompt's tokens only. */
-export function newRun(info: RunInfo): Run {
+export function newRun(info: RunInfo, key = `run-${++made}`): Run {
   const cuts = { prompt: {}, completion: {} }
   const lists = { filters: {}, attributions: [], citations: [] }
-  return { key: `run-${++made}`, name: '', info, m: info.tokens.length, cuts, ...lists }
+  return { key, name: '', info, m: info.tokens.length, cuts, ...lists }
 }
 
 function joined<T extends Float32Array | Uint8Array | Int8Array>(a: T, b: T, empty: T): T {

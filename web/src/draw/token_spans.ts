@@ -5,6 +5,7 @@
 import { stepClass } from './colour'
 import type { Token } from '../data/document'
 import { STEPS } from '../model/aggregate'
+import { CONTINUED } from '../ui/token_text'
 
 const CLASSES = Array.from({ length: 2 * STEPS + 1 }, (_, i) => (i === STEPS ? '' : stepClass(i - STEPS)))
 /** Flags in a token's class besides the step; bits, so that one number holds the whole class. */
@@ -19,9 +20,29 @@ export interface Marks {
   pendingFrom?: number
 }
 
-function writeText(span: HTMLElement, text: string): void {
+/** Scripts whose letters join or combine with the next: nothing may stand between two of them. */
+const JOINING =
+  /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Nko}\p{Script=Mongolian}\p{Script=Hebrew}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Thai}\p{Script=Lao}\p{Script=Tibetan}]$/u
+
+/** Whether token k is the rest of a letter that joins: its mark is drawn beside the text, not in it. */
+function isJoined(texts: readonly string[], k: number): boolean {
+  if (texts[k] !== CONTINUED) return false
+  let from = k - 1
+  while (from >= 0 && texts[from] === CONTINUED) from--
+  return from >= 0 && JOINING.test(texts[from])
+}
+
+/** What a screen reader says for a text that shows nothing. */
+const blankName = (text: string) => (/[\n\r]/.test(text) ? 'line break' : text ? 'space' : 'rest of a character')
+
+function writeText(span: HTMLElement, texts: readonly string[], k: number): void {
+  const joined = isJoined(texts, k)
+  const text = joined ? '' : texts[k]
   span.textContent = text
   span.toggleAttribute('data-newline', /[\n\r]/.test(text))
+  span.toggleAttribute('data-joined', joined)
+  if (span.role && !text.trim()) span.setAttribute('aria-label', blankName(text))
+  else span.removeAttribute('aria-label')
 }
 
 export class TokenSpans {
@@ -41,17 +62,17 @@ export class TokenSpans {
    */
   update(tokens: readonly Token[], texts: readonly string[]): void {
     const added = document.createDocumentFragment()
-    if (texts !== this.texts) this.spans.forEach((span, k) => texts[k] !== this.texts[k] && writeText(span, texts[k]))
+    if (texts !== this.texts) this.spans.forEach((span, k) => texts[k] !== this.texts[k] && writeText(span, texts, k))
     this.texts = texts
     for (let k = this.spans.length; k < tokens.length; k++) {
       const span = document.createElement('span')
-      writeText(span, texts[k])
       span.dataset.k = String(k)
       if (tokens[k].role !== 'prompt' && tokens[k].role !== 'completion') span.dataset.role = tokens[k].role
       if (this.role) {
         span.setAttribute('role', this.role)
         span.id = `${this.root.id}-${k}`
       }
+      writeText(span, texts, k)
       this.spans.push(span)
       added.append(span)
     }

@@ -5,6 +5,7 @@
 import { signal } from '@preact/signals'
 import {
   api,
+  NETWORK,
   ApiError,
   type CheckEvents,
   type ExplainEvents,
@@ -28,30 +29,26 @@ import {
 import type { ServerEvent } from '../data/events'
 import * as state from './store'
 import { panes, putRun, show } from './store'
-import { addressedBeside, addressedRun, keepAddress, reading, readLayer, readView } from './address'
+import { addressedBeside, addressedJob, addressedRun, keepAddress, reading, readLayer, readView } from './address'
 import { confirmSources, stopConfirming } from './confirm'
+import { followServer, lost } from './connection'
+import { job, type Job } from './job'
 import { chosenSentence } from './first_look'
 import { decodeCitations } from '../data/citation'
 import { failureText } from '../ui/labels'
 import { GrowingText } from '../ui/token_text'
 
-export interface Job {
-  stage: 'loading' | 'queued' | 'prefill' | 'tokens'
-  id: number | string | null
-  /** Progress of prefill; the position in the queue while queued. */
-  done: number
-  total: number
-  /** When prefill began, performance.now(). */
-  since?: number
-  stop: AbortController
-}
+export { job, type Job }
 
-export const job = signal<Job | null>(null)
 export const checking = signal<{ key: string; done: number; total: number } | null>(null)
 export const busy = signal('')
 
 function report(cause: unknown): void {
   if (cause instanceof DOMException && cause.name === 'AbortError') return
+  if (cause instanceof ApiError && cause.code === NETWORK) {
+    lost.value = true // said by the page until it is back
+    return
+  }
   const message = cause instanceof Error ? cause.message : String(cause)
   state.problem.value = cause instanceof ApiError && cause.code === 'engine_ended' ? failureText(message) : message
 }
@@ -70,6 +67,7 @@ export async function start(embedded: string): Promise<void> {
     report(cause)
   }
   keepAddress()
+  if (!embedded) void followServer(goOnAfterLoss)
   addEventListener('popstate', () => void follow())
 }
 
@@ -98,11 +96,26 @@ async function connect(): Promise<void> {
   state.saved.value = saved
 }
 
+/** After the server was lost: what it knows now of the run that was being made, and what could not be loaded. */
+function goOnAfterLoss(): void {
+  const id = left?.run ?? addressedRun()
+  left = null
+  if (!state.tables.value) void connect().then(openAddressed).catch(report)
+  else if (id !== null && id !== undefined && panes[0].run.value?.id !== id) void openRun(id)
+}
+
+/** The job that was in progress when the server was lost. */
+let left: Job | null = null
+
 /** Opens the run that the address names, and the one beside it, as they were looked at. */
 async function openAddressed(): Promise<void> {
-  const [id, beside] = [addressedRun(), addressedBeside()]
+  const [id, beside, waiting] = [addressedRun(), addressedBeside(), addressedJob()]
   readLayer()
-  if (id === null) return
+  if (waiting !== null && !job.value) return void watch({ job: waiting, prompt: '' })
+  if (id === null) {
+    state.composing.value = true
+    return
+  }
   const isOther = id !== panes[0].run.value?.id
   if (isOther) await openRun(id)
   const right = beside === null ? undefined : await loadRun(beside)
@@ -133,8 +146,14 @@ const EMPTY_INFO: Omit<RunInfo, 'prompt' | 'tokens'> = {
 class Growing {
   private run: Run | null = null
   private readonly completion = new GrowingText()
+  /** Whether the run is whole. */
+  isDone = false
 
-  constructor(private readonly prompt: string) {}
+  /** `earlier`: the run that this one continues, shown until this one is longer. */
+  constructor(
+    private readonly prompt: string,
+    private readonly earlier?: Run,
+  ) {}
 
   async take({ event, data }: ServerEvent): Promise<void> {
     const handler = this.handlers[event as keyof ExplainEvents] as ((data: unknown) => void | Promise<void>) | undefined
@@ -142,16 +161,19 @@ class Growing {
   }
 
   private readonly handlers: { [E in keyof ExplainEvents]: (data: ExplainEvents[E]) => void | Promise<void> } = {
-    queued: ({ job: id, position }) =>
+    queued: ({ job: id, position }) => {
+      if (job.value?.stop.signal.aborted) void api.stop(id).catch(report)
       advance(
         position > 0
           ? { stage: 'queued', id, done: position }
           : { stage: 'prefill', id, done: 0, total: 0, since: performance.now() },
-      ),
+      )
+    },
+    started: ({ run }) => advance({ run }),
     prefill: ({ done, total }) => advance({ stage: 'prefill', done, total }),
     prompt: ({ tokens }) => {
-      this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }))
-      show(panes[0], this.run!.key)
+      this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }, this.earlier?.key))
+      if (!this.earlier) show(panes[0], this.run!.key)
       state.composing.value = false
     },
     token: ({ token }) => {
@@ -170,7 +192,9 @@ class Growing {
     },
     done: async ({ run }) => {
       const final = await decodeRun(run, this.run?.key)
-      this.put(final)
+      this.isDone = true
+      this.run = final
+      putRun(final)
       if (panes[0].key.value !== final.key) show(panes[0], final.key)
       state.composing.value = false
       void confirmSources(final)
@@ -184,7 +208,7 @@ class Growing {
 
   private put(run: Run): void {
     this.run = run
-    putRun(run)
+    if (run.info.tokens.length >= (this.earlier?.info.tokens.length ?? 0)) putRun(run)
   }
 }
 
@@ -192,26 +216,72 @@ function advance(change: Partial<Job>): void {
   if (job.value) job.value = { ...job.value, ...change }
 }
 
-export const explain = (request: ExplainRequest): Promise<void> =>
-  grow(request.prompt, (signal) => api.explain(request, signal))
+const promptOf = ({ prompt, messages }: ExplainRequest) =>
+  prompt ?? messages?.map(({ content }) => content).join('\n\n') ?? ''
 
-async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerator<ServerEvent>): Promise<void> {
+export const explain = (request: ExplainRequest): Promise<void> =>
+  grow({ prompt: promptOf(request) }, (signal) => api.explain(request, signal))
+
+/** Runs a task of a view; its failure is shown. */
+export const attempt = (task: () => Promise<void>): Promise<void> => task().catch(report)
+
+/** Tokens that *Continue* adds. */
+const N_CONTINUED = 128
+
+/** Goes on with a run's answer: the longer run takes its place. */
+export async function continueRun(run: Run): Promise<void> {
+  if (run.id === undefined) return
+  const { id } = run
+  await grow({ prompt: run.info.prompt, earlier: run, run: id }, (signal) => api.goOn(id, N_CONTINUED, signal))
+}
+
+/** Shows a run that is being made, by this page or another. */
+async function watch({ job: id, run, prompt }: { job: number; run?: number; prompt: string }): Promise<void> {
+  const earlier = state.saved.value.find((r) => r.id === run)?.finished ? await loadRun(run!) : undefined
+  if (earlier) show(panes[0], earlier.key)
+  await grow({ prompt, earlier, run }, (signal) => api.watch(id, signal))
+}
+
+interface Grown {
+  prompt: string
+  /** Its id, if that is known. */
+  run?: number
+  earlier?: Run
+}
+
+async function grow(
+  { prompt, earlier, run }: Grown,
+  begin: (signal: AbortSignal) => AsyncGenerator<ServerEvent>,
+): Promise<void> {
   if (job.value) return
   stopConfirming()
   chosenSentence.value = null
   state.problem.value = ''
   state.failed.value = null
   const controller = new AbortController()
-  job.value = { stage: 'loading', id: null, done: 0, total: 0, stop: controller }
-  const growing = new Growing(prompt)
+  job.value = { stage: 'loading', id: null, run, done: 0, total: 0, stop: controller }
+  const growing = new Growing(prompt, earlier)
   try {
     for await (const event of begin(controller.signal)) await growing.take(event)
     state.saved.value = await api.runs()
   } catch (cause) {
+    left = lost.value || isNetwork(cause) ? job.value : null
     await reportCutShort(cause, growing.key)
-  } finally {
-    job.value = null
   }
+  await endJob(growing, earlier)
+}
+
+const isNetwork = (cause: unknown) => cause instanceof ApiError && cause.code === NETWORK
+
+/** What is not whole is dropped, unless the reason is shown with it; a job that ended unseen has saved its run. */
+async function endJob(growing: Growing, earlier?: Run): Promise<void> {
+  const ended = job.value
+  job.value = null
+  if (growing.isDone || state.failed.value || lost.value) return
+  if (earlier) putRun(earlier)
+  else if (growing.key) state.dropRun(growing.key)
+  if (!earlier && ended?.run !== undefined && !state.problem.value) return openRun(ended.run)
+  if (!panes[0].run.value) state.composing.value = true
 }
 
 /** If the server has saved the interrupted run, shows that run with its reason; else only the error. */
@@ -234,7 +304,7 @@ export async function retry(run: SavedRun): Promise<void> {
   if (job.value) return
   if (state.failed.value?.key) state.dropRun(state.failed.value.key)
   state.saved.value = state.saved.value.map((r) => (r.id === run.id ? { ...r, failure: undefined } : r))
-  await grow(run.prompt, (signal) => api.retry(run.id, signal))
+  await grow({ prompt: run.prompt, run: run.id }, (signal) => api.retry(run.id, signal))
 }
 
 /** Ends generation; the tokens so far are explained and saved. */
@@ -329,9 +399,13 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
 
 export async function openRun(id: number, pane = panes[0]): Promise<void> {
   try {
-    const cut = state.saved.value.find((r) => r.id === id && r.failure)
-    if (cut) return showFailed(cut)
+    const entry = state.saved.value.find((r) => r.id === id)
+    if (entry?.failure) return showFailed(entry)
     state.failed.value = null
+    if (entry?.job && pane === panes[0] && !job.value) {
+      state.composing.value = false
+      return void watch({ job: entry.job, run: id, prompt: entry.prompt })
+    }
     const run = await loadRun(id)
     show(pane, run.key)
     state.composing.value = false

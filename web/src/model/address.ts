@@ -13,7 +13,8 @@ import { identity, type Run } from '../data/document'
 import { wantsDifference } from './comparison'
 import { closer, showsFirstLook } from './first_look'
 import * as state from './store'
-import { failed, panes, served, type Pane } from './store'
+import { job } from './job'
+import { composing, failed, panes, served, type Pane } from './store'
 
 /** Whether this page is inside another one. */
 export const isFramed = () => window.parent !== window
@@ -23,6 +24,12 @@ const read = () => new URLSearchParams(location.hash.slice(1))
 /** The run that the address names; null: none. */
 export function addressedRun(): number | null {
   const id = Number(read().get('run'))
+  return Number.isInteger(id) && id > 0 ? id : null
+}
+
+/** The job that the address names: a run that waited when it was written. */
+export function addressedJob(): number | null {
+  const id = Number(read().get('job'))
   return Number.isInteger(id) && id > 0 ? id : null
 }
 
@@ -56,12 +63,20 @@ function otherRun(pane: Pane): number | undefined {
   return at > 0 ? at + 1 : undefined
 }
 
+/** The run on the server that is shown or made; undefined: none, as while one is written. */
+function servedRun(left: Pane): number | undefined {
+  if (composing.value && !job.value) return undefined
+  return failed.value?.run.id ?? job.value?.run ?? left.run.value?.id
+}
+
 function written(): URLSearchParams {
   const now = new URLSearchParams()
   const set = (key: string, value: string) => value && now.set(key, value)
   const [left, right] = panes
-  const id = served.value ? (failed.value?.run.id ?? left.run.value?.id) : otherRun(left)
+  const making = job.value
+  const id = served.value ? servedRun(left) : otherRun(left)
   if (id !== undefined) now.set('run', String(id))
+  else if (making && making.id !== null) now.set('job', String(making.id))
   if (closer.value) now.set('view', 'closer')
   if (showsFirstLook.value) return now
   set('method', methodOf(left))

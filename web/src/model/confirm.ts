@@ -6,6 +6,7 @@ import { signal } from '@preact/signals'
 import { api, type CiteEvents } from '../data/api'
 import { decodeConfirmed } from '../data/citation'
 import type { Run } from '../data/document'
+import { lost } from './connection'
 import { citationOf } from './first_look'
 import { putRun, runs, served, status } from './store'
 
@@ -23,9 +24,10 @@ export const confirming = signal<Confirming | null>(null)
 /** Why a run could not be checked, by key. */
 export const unconfirmed = signal<Record<string, string>>({})
 
-/** Whether the server has the model that made the run, and so can run it again. */
+/** Whether the server is there and has the model that made the run, and so can run it again. */
 export const hasItsModel = (run: Run | undefined): boolean =>
   served.value &&
+  !lost.value &&
   run?.id !== undefined &&
   run.info.model.metadata_sha256 === status.value?.model?.metadata_sha256
 

@@ -313,7 +313,7 @@ export function show(pane: Pane, key: string, like = pane): void {
 
 /* ------------------------------------------------------------------ remembered between visits */
 
-function remembered(key: string): string | null {
+export function remembered(key: string): string | null {
   try {
     return localStorage.getItem(`headwater-${key}`)
   } catch {

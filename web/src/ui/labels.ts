@@ -87,6 +87,10 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['← →', 'the sentence or token before, the one after'],
   ['Shift ← →', 'select several'],
   ['Home End', 'the first, the last token'],
+  ['Tab', 'to the next source, button or text; Enter or Space uses it'],
+  ['↑ ↓', 'in the prompt: its parts, one by one; in the tabs of charts and lists: the next one'],
+  ['Enter', 'in a conversation: ask; Shift Enter: a new line'],
+  ['Ctrl Enter', 'in raw text: write and explain'],
   ['1 – 9', 'source; when looking closer: method'],
   ['N', 'the next source, or the next strong part, in the prompt'],
   ['/', 'search the prompt'],
@@ -201,5 +205,14 @@ export function layersText([from, to]: readonly [number, number], L: number): st
 /** A value with its unit: a share, or nats. */
 export const amount = (value: number, isShares: boolean) =>
   isShares ? percentOf(value) : `${number(value, true)} nats`
+
+/** What a value means, in plain words with the term behind them. */
+export function effectText(value: number, isShares: boolean): string {
+  if (isShares) return `${percentOf(value)} came from here`
+  if (value === 0) return 'changed nothing'
+  return `made it ${value > 0 ? 'more' : 'less'} likely: ${value > 0 ? 'raised' : 'lowered'} the log-odds by ${number(
+    Math.abs(value),
+  )} nats`
+}
 
 const percentOf = (value: number) => (value < 0 ? `\u2212${percent(-value)}` : percent(value))

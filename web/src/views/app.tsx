@@ -3,6 +3,7 @@
  */
 import { toggleTheme } from '../draw/theme'
 import { job, retry } from '../model/actions'
+import { lost } from '../model/connection'
 import { citationOf, closer, showsFirstLook } from '../model/first_look'
 import {
   activePane,
@@ -151,6 +152,25 @@ function Announcement() {
   )
 }
 
+/** The server cannot be reached: what to do; the page goes on by itself. */
+function Lost() {
+  if (!lost.value) return null
+  const { model } = status.value ?? {}
+  return (
+    <section class="problem lost" role="alert" aria-label="The server does not answer">
+      <p>
+        Headwater does not answer at {location.host}. If it was stopped, start it again, for instance with
+      </p>
+      <p>
+        <code>
+          headwater serve -m {model?.path ?? 'MODEL.gguf'} --port {location.port || '80'}
+        </code>
+      </p>
+      <p>This page tries again every second and then goes on by itself; what you wrote stays here.</p>
+    </section>
+  )
+}
+
 function Problem() {
   if (!problem.value) return null
   return (
@@ -232,6 +252,7 @@ export function App() {
       </a>
       <Head />
       <main id="main" tabIndex={-1}>
+        <Lost />
         <Problem />
         {!composing.value && <CutShort />}
         <Progress />

@@ -135,7 +135,15 @@ export function Sources({ pane }: { pane: Pane }) {
                 <tr>
                   <th scope="row">{shorten(label(rows.names(r)), NAME_WIDTH)}</th>
                   {Array.from({ length: columns.count }, (_, c) => (
-                    <td style={{ backgroundColor: cellColour(at(r, c)) }}>{amount(at(r, c), isShares)}</td>
+                    <td style={{ backgroundColor: cellColour(at(r, c)) }}>
+                      <button
+                        type="button"
+                        aria-label={`${shorten(label(rows.names(r)), NAME_WIDTH)}, from ${shorten(label(columns.names(c)), NAME_WIDTH)}: ${amount(at(r, c), isShares)}`}
+                        onClick={() => lookAt(pane, made, r, c)}
+                      >
+                        {amount(at(r, c), isShares)}
+                      </button>
+                    </td>
                   ))}
                 </tr>
               ))}

@@ -3,31 +3,20 @@
  * prompt can be changed and run again.
  */
 import { computed, signal } from '@preact/signals'
-import type { ExplainRequest, RunOptions, SettingInfo, Span } from '../data/api'
-import { explain, job } from '../model/actions'
-import { composing, formSettings, panes, status, tables } from '../model/store'
-import { codePoints, shorten } from '../ui/token_text'
+import { api } from '../data/api'
+import { attempt, explain, job } from '../model/actions'
+import { lost } from '../model/connection'
+import { turnsOf, type Passage } from '../model/conversation'
+import * as draft from '../model/draft'
+import { completion, isGiven, methods, mode, options, passages, prompt, settings, turns } from '../model/draft'
+import { composing, formSettings, panes, tables } from '../model/store'
 import { CHOICE_LABELS } from '../ui/labels'
+import { shorten } from '../ui/token_text'
+import { Conversation, forgetChanges } from './conversation'
+import { rowsFor } from './growing_field'
 import { SettingField } from './setting_field'
 
 /* ------------------------------------------------------------------ the sheet */
-
-interface Passage {
-  name: string
-  text: string
-}
-
-const prompt = signal('')
-const completion = signal('')
-const isGiven = signal(false)
-const passages = signal<Passage[]>([])
-/** Options of the run that differ from their defaults, by name. */
-const options = signal<RunOptions>({})
-/** Another token's exact text, "second", or nothing. */
-const against = signal('')
-/** Settings that must be chosen before the run is made. */
-const settings = signal({ measure: 'projection', aggregate: 'mean' })
-const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
 
 /** The prompts of the original note, with its completions. */
 const EXAMPLES = [
@@ -51,64 +40,32 @@ const EXAMPLES = [
   },
 ] as const
 
+const CHAT_EXAMPLES = [
+  {
+    name: 'library',
+    prompt:
+      'The library of Milltown opens at nine. The head librarian is Maria Gomez. The bakery next door sells rye bread.' +
+      '\nWho is the head librarian?',
+    completion: 'The head librarian is Maria Gomez.',
+  },
+  {
+    name: 'weather',
+    prompt: 'It is sunny today, which is bad for the mushrooms. How is the weather, and for whom is it bad?',
+    completion: 'The weather is sunny, which is bad for the mushrooms.',
+  },
+] as const
+
 const againstHelp =
   "What the chosen token's logit is compared with: the mean of all logits; distribution: their mean weighted by the " +
   "model's probabilities; second: the most probable other token of each step; or a token's exact text with its " +
   'leading space'
 
-/** Documents first, each followed by an empty line, then the question; spans in code points. */
-export function assemble(documents: readonly Passage[], question: string): { prompt: string; spans: Span[] } {
-  const spans: Span[] = []
-  let text = ''
-  documents.forEach(({ name, text: body }, i) => {
-    if (!body.trim()) return
-    const begin = codePoints(text)
-    text += body.trim()
-    spans.push({ name: name.trim() || `Document ${i + 1}`, begin, end: codePoints(text) })
-    text += '\n\n'
-  })
-  return { prompt: text + question, spans }
-}
-
-const assembled = computed(() => assemble(passages.value, prompt.value))
-
-/** The options that a form offers. */
-const formOptions = (): SettingInfo[] =>
-  (tables.value?.options ?? []).filter(
-    (o) => o.label !== null && (o.name !== 'chat' || status.value?.model?.has_chat_template !== false),
-  )
-
-/** Whether an option is about how tokens are generated, and has no effect on a given completion. */
-const isSampling = ({ type }: SettingInfo) => type === 'number' || type === 'whole'
-
-function request(): ExplainRequest {
-  const { prompt: text, spans } = assembled.value
-  const sent = formOptions().filter((o) => o.name in options.value && !(isGiven.value && isSampling(o)))
-  return {
-    prompt: text,
-    ...(isGiven.value ? { completion: completion.value } : {}),
-    options: {
-      ...Object.fromEntries(sent.map(({ name }) => [name, options.value[name]])),
-      ...(against.value ? { against: against.value } : {}),
-    },
-    ...(spans.length ? { spans } : {}),
-    methods: [...methods.value],
-    settings: settings.value,
-  }
-}
-
-const canRun = computed(
-  () =>
-    assembled.value.prompt !== '' &&
-    methods.value.size > 0 &&
-    (!isGiven.value || completion.value !== '') &&
-    !job.value,
-)
+const canRun = computed(() => draft.isComplete.value && !job.value && !lost.value)
 
 function run(): void {
   if (!canRun.value) return
-  ran = assembled.value.prompt
-  void explain(request())
+  draft.noteRun()
+  void explain(draft.draftRequest())
 }
 
 /** Texts of a run whose bytes are not UTF-8: a form holds U+FFFD in their place. */
@@ -125,50 +82,65 @@ export function inexactNote(held: { prompt: string; completion?: string }, of: t
   )
 }
 
-/** Copies a run's prompt and completion into the form. */
+const focusPrompt = () => requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
+
+/** Copies a run's prompt or conversation, and its completion, into the form. */
 export function editRun(): void {
-  const info = panes[0].run.value?.info
+  const run = panes[0].run.value
+  if (!run) return
+  const { info, id } = run
   inexact.value = {
-    ...(info?.prompt_bytes ? { prompt: info.prompt } : {}),
-    ...(info?.completion_bytes ? { completion: info.completion } : {}),
+    ...(info.prompt_bytes ? { prompt: info.prompt } : {}),
+    ...(info.completion_bytes ? { completion: info.completion } : {}),
   }
-  if (info && assembled.value.prompt !== info.prompt) {
+  forgetChanges()
+  isGiven.value = info.stop === 'given'
+  completion.value = info.completion
+  if (info.options.chat === true && id !== undefined) {
+    void attempt(async () => {
+      draft.takeTurns(turnsOf(await api.request(id)))
+      draft.noteRun()
+    })
+  } else if (draft.mode.value === 'chat' || draft.draftRequest().prompt !== info.prompt) {
+    draft.chosenMode.value = 'text'
     prompt.value = info.prompt
     passages.value = []
-    isGiven.value = info.stop === 'given'
   }
-  if (info) completion.value = info.completion
-  ran = info?.prompt ?? ''
+  draft.noteRun()
   composing.value = true
-  requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
+  focusPrompt()
 }
 
-/** The prompt that was run last; another one is a draft, which New keeps. */
-let ran = ''
-
+/** An empty form, unless it holds something that was not run. */
 export function newRun(): void {
-  if (assembled.value.prompt === ran || composing.value) {
-    prompt.value = completion.value = ''
-    passages.value = []
-    isGiven.value = false
-  }
+  if (!draft.isUnsent()) startEmpty()
   composing.value = true
-  requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
+  focusPrompt()
 }
 
-function fill(example: (typeof EXAMPLES)[number]): void {
+function startEmpty(): void {
+  draft.emptyDraft()
+  forgetChanges()
+  focusPrompt()
+}
+
+interface Example {
+  prompt: string
+  completion: string
+}
+
+function fill(example: Example): void {
+  draft.emptyDraft()
   prompt.value = example.prompt
   completion.value = example.completion
-  passages.value = []
 }
 
 /* ------------------------------------------------------------------ its parts */
 
-const rowsFor = (text: string, min: number) =>
-  Math.min(14, Math.max(min, text.split('\n').length + Math.floor(text.length / 80)))
-
 function submitKey(event: KeyboardEvent): void {
-  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+  const isMessage = mode.value === 'chat' && event.target === document.getElementById('prompt-field')
+  const sends = event.ctrlKey || event.metaKey || (isMessage && !event.shiftKey && !event.isComposing)
+  if (event.key !== 'Enter' || !sends) return
   event.preventDefault()
   run()
 }
@@ -224,12 +196,12 @@ function Settings() {
     <details class="settings">
       <summary>Settings</summary>
       <div class="fields">
-        {formOptions().map((o) => (
+        {draft.formOptions().map((o) => (
           <SettingField
             s={o}
             live
-            disabled={isGiven.value && isSampling(o)}
-            value={options.value[o.name] ?? o.default}
+            disabled={isGiven.value && draft.isSampling(o)}
+            value={options.value[o.name] ?? draft.defaultOf(o)}
             set={(value) => (options.value = { ...options.value, [o.name]: value })}
           />
         ))}
@@ -255,8 +227,8 @@ function Settings() {
             <input
               type="text"
               placeholder="the mean; distribution, second or a token"
-              value={against.value}
-              onInput={(e) => (against.value = e.currentTarget.value)}
+              value={draft.against.value}
+              onInput={(e) => (draft.against.value = e.currentTarget.value)}
             />
           </label>
         )}
@@ -281,6 +253,122 @@ function Settings() {
   )
 }
 
+const MODES: readonly (readonly [draft.Mode, string])[] = [
+  ['chat', 'Conversation'],
+  ['text', 'Raw text'],
+]
+
+/** A conversation, or a text that is continued as it stands; models without a chat template have only the latter. */
+function ModeChoice() {
+  if (!draft.hasTemplate.value) return null
+  return (
+    <fieldset class="modes">
+      <legend class="sr">What is written</legend>
+      {MODES.map(([name, label]) => (
+        <label class={mode.value === name ? 'chosen' : ''}>
+          <input
+            type="radio"
+            name="mode"
+            value={name}
+            checked={mode.value === name}
+            onChange={() => (draft.chosenMode.value = name)}
+          />
+          {label}
+        </label>
+      ))}
+    </fieldset>
+  )
+}
+
+function PromptField() {
+  const isChat = mode.value === 'chat'
+  const hint = isChat ? 'Ask something, with the text that it is about' : 'Write or paste a prompt'
+  return (
+    <>
+      <label class="sr" for="prompt-field">
+        {isChat ? 'Message' : 'Prompt'}
+      </label>
+      <textarea
+        id="prompt-field"
+        class="writing"
+        dir="auto"
+        rows={rowsFor(prompt.value, 4)}
+        placeholder={passages.value.length ? 'Ask about the documents' : hint}
+        value={prompt.value}
+        onInput={(e) => (prompt.value = e.currentTarget.value)}
+        autofocus
+      />
+    </>
+  )
+}
+
+function CompletionField() {
+  const isChat = mode.value === 'chat'
+  return (
+    <>
+      <label class="given" for="completion-field">
+        {isChat ? 'Answer to explain' : 'Completion to explain'}
+      </label>
+      <textarea
+        id="completion-field"
+        class="writing completion"
+        dir="auto"
+        rows={rowsFor(completion.value, 2)}
+        value={completion.value}
+        onInput={(e) => (completion.value = e.currentTarget.value)}
+        placeholder={isChat ? '' : ' with its leading space, if it has one'}
+      />
+    </>
+  )
+}
+
+function Examples() {
+  const list: readonly Example[] = mode.value === 'chat' ? CHAT_EXAMPLES : EXAMPLES
+  if (turns.value.length) return null
+  return (
+    <p class="examples">
+      Try{' '}
+      {list.map((example) => (
+        <button type="button" class="example" onClick={() => fill(example)}>
+          {shorten(example.prompt.replace(/\n/g, ' '), mode.value === 'chat' ? 48 : 32)}
+        </button>
+      ))}
+    </p>
+  )
+}
+
+function Actions() {
+  const isChat = mode.value === 'chat'
+  return (
+    <div class="actions">
+      <button type="submit" class="primary" disabled={!canRun.value}>
+        {isGiven.value ? 'Explain' : isChat ? 'Ask' : 'Write and explain'}
+      </button>
+      <label class="check">
+        <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} />
+        {' '}I write the {isChat ? 'answer' : 'completion'}
+      </label>
+      <button
+        type="button"
+        class="quiet"
+        onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}
+      >
+        Add a document to cite
+      </button>
+      {!draft.isEmpty.value && (
+        <button type="button" class="quiet" onClick={startEmpty}>
+          Start empty
+        </button>
+      )}
+      {panes[0].run.value && (
+        <button type="button" class="quiet" onClick={() => (composing.value = false)}>
+          Back to the text
+        </button>
+      )}
+    </div>
+  )
+}
+
 export function Composer() {
   const held = { prompt: prompt.value, ...(isGiven.value ? { completion: completion.value } : {}) }
   const note = inexactNote(held, inexact.value)
@@ -292,68 +380,18 @@ export function Composer() {
       onSubmit={(e) => (e.preventDefault(), run())}
       onKeyDown={submitKey}
     >
+      <ModeChoice />
+      {mode.value === 'chat' && <Conversation />}
       <Passages />
-      <label class="sr" for="prompt-field">
-        Prompt
-      </label>
-      <textarea
-        id="prompt-field"
-        class="writing"
-        rows={rowsFor(prompt.value, 4)}
-        placeholder={passages.value.length ? 'Ask about the documents' : 'Write or paste a prompt'}
-        value={prompt.value}
-        onInput={(e) => (prompt.value = e.currentTarget.value)}
-        autofocus
-      />
-      {isGiven.value && (
-        <>
-          <label class="given" for="completion-field">
-            Completion to explain
-          </label>
-          <textarea
-            id="completion-field"
-            class="writing completion"
-            rows={rowsFor(completion.value, 2)}
-            value={completion.value}
-            onInput={(e) => (completion.value = e.currentTarget.value)}
-            placeholder=" with its leading space, if it has one"
-          />
-        </>
-      )}
+      <PromptField />
+      {isGiven.value && <CompletionField />}
       {note && (
         <p class="note" role="status">
           {note}
         </p>
       )}
-      <p class="examples">
-        Try{' '}
-        {EXAMPLES.map((example) => (
-          <button type="button" class="example" onClick={() => fill(example)}>
-            {shorten(example.prompt.replace(/\n/g, ' '), 32)}
-          </button>
-        ))}
-      </p>
-      <div class="actions">
-        <button type="submit" class="primary" disabled={!canRun.value}>
-          {isGiven.value ? 'Explain' : 'Write and explain'}
-        </button>
-        <label class="check">
-          <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} />
-          {' '}I write the completion
-        </label>
-        <button
-          type="button"
-          class="quiet"
-          onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}
-        >
-          Add a document to cite
-        </button>
-        {panes[0].run.value && (
-          <button type="button" class="quiet" onClick={() => (composing.value = false)}>
-            Back to the text
-          </button>
-        )}
-      </div>
+      <Examples />
+      <Actions />
       <Settings />
     </form>
   )

@@ -3,7 +3,7 @@
  * so that no information is in colour only.
  */
 import type { Model, Token } from '../data/document'
-import { check, checking } from '../model/actions'
+import { check, checking, job } from '../model/actions'
 import { hasItsModel } from '../model/confirm'
 import { hovered, pinned, type Pane } from '../model/store'
 import { joinedText, label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
@@ -104,9 +104,24 @@ function toggleUnit(pane: Pane, unit: number): void {
   if (!isPinned) revealUnit(pane, unit)
 }
 
+/** Token 0 and the explained position, which draw attention whatever they say, in one line. */
+function Sinks({ pane, list }: { pane: Pane; list: readonly number[] }) {
+  if (!list.length) return null
+  const sum = list.reduce((total, u) => total + pane.unitValues.value[u], 0)
+  return (
+    <details class="sinks">
+      <summary>
+        Sinks: {list.map((u) => `token ${u}`).join(' and ')}, {amount(sum, pane.isShares.value)}
+      </summary>
+      <StrongestList pane={pane} list={list} />
+    </details>
+  )
+}
+
 /** What raised the chosen tokens, and what lowered them, if the method has signs. */
 export function Strongest({ pane }: { pane: Pane }) {
-  const list = pane.strongest.value
+  const sinks = pane.beyond.value
+  const list = pane.strongest.value.filter((u) => !sinks.includes(u))
   const values = pane.unitValues.value
   if (!list.length) return <p class="note">Nothing is left to show: everything is hidden or zero.</p>
   const lowered = list.filter((u) => values[u] < 0)
@@ -114,14 +129,21 @@ export function Strongest({ pane }: { pane: Pane }) {
   return (
     <section class="strongest" aria-label="Where it came from">
       <h3>Came from{over && <small>, {over}</small>}</h3>
-      {lowered.length > 0 && <h4>Raised the log-odds</h4>}
+      {lowered.length > 0 && (
+        <h4>
+          Made it more likely <small>raised the log-odds</small>
+        </h4>
+      )}
       <StrongestList pane={pane} list={list.filter((u) => values[u] >= 0)} />
       {lowered.length > 0 && (
         <>
-          <h4>Lowered them</h4>
+          <h4>
+            Made it less likely <small>lowered the log-odds</small>
+          </h4>
           <StrongestList pane={pane} list={lowered} />
         </>
       )}
+      <Sinks pane={pane} list={sinks} />
     </section>
   )
 }
@@ -285,6 +307,13 @@ function CheckFigures({ pane }: { pane: Pane }) {
   )
 }
 
+/** Whether the model can be run without parts of the prompt: not for columns that are the completion's too. */
+const canCheck = (pane: Pane) =>
+  hasItsModel(pane.run.value) &&
+  !job.value &&
+  pane.run.value!.m < pane.run.value!.info.tokens.length &&
+  pane.attribution.value?.settings.columns !== 'all'
+
 export function Trust({ pane }: { pane: Pane }) {
   const a = pane.attribution.value
   const run = pane.run.value
@@ -301,7 +330,7 @@ export function Trust({ pane }: { pane: Pane }) {
         ))}
       </ul>
       <CheckFigures pane={pane} />
-      {hasItsModel(run) && by && !running && (
+      {canCheck(pane) && by && !running && (
         <button type="button" onClick={() => void check(pane, by)} disabled={checking.value !== null}>
           {run.check ? 'Check again' : `Check it: run the model without each ${by}`}
         </button>

@@ -49,6 +49,29 @@ const renaming = signal<number | null>(null)
 const removing = signal<number | null>(null)
 const FOCUS = { ref: (el: HTMLElement | null) => el?.focus() }
 
+/** Moves the focus to a button of a saved run when it is drawn; without that run, to the sheet's own. */
+const focusOn = (id: number | undefined, act: string) =>
+  requestAnimationFrame(() => {
+    const button = document.querySelector<HTMLElement>(`[data-run="${id}"] [data-act="${act}"]`)
+    ;(button ?? document.querySelector<HTMLElement>('.sheet header button'))?.focus()
+  })
+
+/** Escape ends what is under way in an entry, and not the dialog. */
+function onEscape(event: KeyboardEvent, end: () => void): void {
+  if (event.key !== 'Escape') return
+  event.preventDefault()
+  event.stopPropagation()
+  end()
+}
+
+async function remove(id: number): Promise<void> {
+  const list = saved.value
+  const at = list.findIndex((r) => r.id === id)
+  await removeRun(id)
+  removing.value = null
+  focusOn((list[at + 1] ?? list[at - 1])?.id, 'open')
+}
+
 function when(created: string): string {
   const date = new Date(created)
   return Number.isNaN(date.getTime())
@@ -70,16 +93,17 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
     const done = (name: string) => {
       renaming.value = null
       if (name !== run.name) void renameRun(run.id, name)
+      focusOn(run.id, 'rename')
     }
     return (
-      <li>
+      <li data-run={run.id}>
         <form onSubmit={(e) => (e.preventDefault(), done(new FormData(e.currentTarget).get('name') as string))}>
           <input
             {...FOCUS}
             name="name"
             aria-label="New name"
             value={title}
-            onKeyDown={(e) => e.key === 'Escape' && (e.stopPropagation(), e.preventDefault(), (renaming.value = null))}
+            onKeyDown={(e) => onEscape(e, () => ((renaming.value = null), focusOn(run.id, 'rename')))}
           />
           <button type="submit">Save</button>
         </form>
@@ -91,10 +115,11 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
     void retry(run)
   }
   return (
-    <li class={run.failure ? 'failed' : ''}>
-      <button type="button" class="open" onClick={() => open(run.id)}>
+    <li class={run.failure ? 'failed' : ''} data-run={run.id}>
+      <button type="button" class="open" data-act="open" onClick={() => open(run.id)}>
         <strong>{title}</strong>
         {run.completion && <span class="completion">{shorten(label(run.completion), 80)}</span>}
+        {run.job !== undefined && <span class="completion">Being written…</span>}
         {run.failure && <span class="failure">Not finished. {failureText(run.failure)}</span>}
         <small>
           {when(run.created)}
@@ -124,7 +149,13 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
             Compare
           </button>
         )}
-        <button type="button" class="quiet" onClick={() => (renaming.value = run.id)} aria-label={`Rename ${title}`}>
+        <button
+          type="button"
+          class="quiet"
+          data-act="rename"
+          onClick={() => (renaming.value = run.id)}
+          aria-label={`Rename ${title}`}
+        >
           Rename
         </button>
         {removing.value === run.id ? (
@@ -132,13 +163,20 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
             {...FOCUS}
             type="button"
             class="danger"
-            onClick={() => void removeRun(run.id)}
+            onClick={() => void remove(run.id)}
             onBlur={() => (removing.value = null)}
+            onKeyDown={(e) => onEscape(e, () => ((removing.value = null), focusOn(run.id, 'delete')))}
           >
             Really delete
           </button>
         ) : (
-          <button type="button" class="quiet" onClick={() => (removing.value = run.id)} aria-label={`Delete ${title}`}>
+          <button
+            type="button"
+            class="quiet"
+            data-act="delete"
+            onClick={() => (removing.value = run.id)}
+            aria-label={`Delete ${title}`}
+          >
             Delete
           </button>
         )}

@@ -10,6 +10,7 @@ import { hovered, pinned } from '../model/store'
 import { STOP_REASONS } from '../ui/labels'
 import { CitedAnswer } from './cited_answer'
 import { CitedPrompt } from './cited_prompt'
+import { ContinueButton, Reply } from './reply'
 import { SourceList } from './source_list'
 import { SummaryLine } from './summary'
 
@@ -40,6 +41,7 @@ function AnswerActions({ run }: { run: Run }) {
       <button type="button" class="quiet" onClick={() => void copy(run)}>
         Copy the answer
       </button>
+      <ContinueButton run={run} />
       <span class="note" role="status">
         {copied.value}
       </span>
@@ -58,6 +60,7 @@ export function FirstLook() {
         {(!isGrowing || run.citations.length > 0) && <SummaryLine run={run} />}
         <CitedAnswer run={run} />
         {!isGrowing && <AnswerActions run={run} />}
+        {!isGrowing && <Reply run={run} />}
         <SourceList run={run} />
       </section>
       <CitedPrompt run={run} />

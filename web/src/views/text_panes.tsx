@@ -3,12 +3,12 @@
  * selects. Tinting follows the state directly, without rendering components.
  */
 import { effect } from '@preact/signals'
-import { useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { tint } from '../draw/colour'
 import { job } from '../model/actions'
 import { paintedBeyond, paintedScale, paintedValues, showsDifference } from '../model/comparison'
 import * as state from '../model/store'
-import { hovered, pinned, select, type Pane } from '../model/store'
+import { hovered, pinned, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
 import { amount, remarkText, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
@@ -16,7 +16,9 @@ import { TokenSpans, tokenAt } from '../draw/token_spans'
 import { TintCanvas } from '../draw/tint_canvas'
 import { editRun } from './composer'
 import { UnitStrip } from './heat_strip'
+import { ContinueButton } from './reply'
 import { found } from './search'
+import { TokenSelection } from './token_selection'
 import { hideTip, showTip } from './token_tip'
 
 const NONE = new Float32Array(0)
@@ -191,39 +193,15 @@ function followAnswer(tokenSpans: TokenSpans, pane: Pane): () => void {
   })
 }
 
-/** Pressing selects a token, dragging extends the selection; with Shift the existing selection is extended. */
-function answerPointer(pane: Pane) {
-  let anchor = -1
-  const to = (k: number) => select(pane.key.value, anchor, k)
-  return {
-    down(event: PointerEvent) {
-      const k = tokenAt(event.target)
-      if (k < 0 || event.button !== 0) return
-      const chosen = pane.selection.value
-      anchor = event.shiftKey && chosen ? chosen[0] + pane.offset.value : k
-      state.active.value = pane.index
-      pinned.value = null
-      to(k)
-    },
-    move(event: PointerEvent) {
-      if (anchor < 0 || !(event.buttons & 1)) return
-      const k = tokenAt(document.elementFromPoint(event.clientX, event.clientY))
-      if (k >= 0) to(k)
-    },
-    up() {
-      anchor = -1
-    },
-  }
-}
-
 export function Answer({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
   const key = pane.key.value
-  const pointer = useRef(answerPointer(pane)).current
+  const selection = useMemo(() => new TokenSelection(pane), [pane])
   useLayoutEffect(() => {
     root.current!.replaceChildren()
     return followAnswer(new TokenSpans(root.current!, 'option'), pane)
   }, [key, pane])
+  useLayoutEffect(() => selection.listen(root.current!), [selection])
   const run = pane.run.value
   const { tokens } = pane.answer.value
   const isCompletion = run && run.m < run.info.tokens.length
@@ -236,6 +214,7 @@ export function Answer({ pane }: { pane: Pane }) {
           {run && STOP_REASONS[run.info.stop] ? `, ${STOP_REASONS[run.info.stop]}` : ''}
         </small>
         <Hint pane={pane} />
+        {run && pane.index === 0 && <ContinueButton run={run} />}
       </h2>
       <div
         id={`answer-${pane.index}`}
@@ -247,10 +226,10 @@ export function Answer({ pane }: { pane: Pane }) {
         aria-multiselectable="true"
         aria-label="Completion tokens"
         onFocus={() => (state.active.value = pane.index)}
-        onPointerDown={pointer.down}
-        onPointerMove={pointer.move}
-        onPointerUp={pointer.up}
-        onPointerCancel={pointer.up}
+        onPointerDown={selection.down}
+        onPointerMove={selection.move}
+        onPointerUp={selection.up}
+        onPointerCancel={selection.cancel}
       />
     </section>
   )

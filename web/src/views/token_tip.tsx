@@ -3,7 +3,7 @@
  */
 import { signal } from '@preact/signals'
 import { panes, type Pane } from '../model/store'
-import { amount } from '../ui/labels'
+import { effectText } from '../ui/labels'
 import { label, shorten } from '../ui/token_text'
 
 interface Tip {
@@ -51,7 +51,7 @@ export function TokenTip() {
     <div class="tip" aria-hidden="true" style={style}>
       <b>{shorten(label(pane.units.value.names(at.unit)), 60)}</b> <small>{at.unit}</small>
       <br />
-      {amount(values[at.unit] ?? 0, pane.isShares.value)}, rank {rankOf(values, at.unit)} of {values.length}
+      {effectText(values[at.unit] ?? 0, pane.isShares.value)}; rank {rankOf(values, at.unit)} of {values.length}
     </div>
   )
 }

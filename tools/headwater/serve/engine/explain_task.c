@@ -37,6 +37,7 @@ typedef struct making {
     hw_segments *cited_segments; /* their columns; NULL: the growing answer is not cited */
     const char *cited_by;        /* their segmenter */
     size_t n_cited;              /* parts of the answer whose citations were sent */
+    int32_t *begun;              /* tokens that the completion begins with; NULL: none */
     bool failed;                 /* the run has failed: t->error has the reason */
     size_t n_tokens;
     double sent_at; /* when progress was last sent, clock_seconds() */
@@ -220,6 +221,8 @@ static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace
     p.prompt_bytes = r->prompt.n;
     p.completion = r->completion.bytes;
     p.completion_bytes = r->completion.n;
+    p.begun = m->begun;
+    p.n_begun = json_array_size(r->begun);
     p.explainer = m->explainer;
     p.on_prompt = on_prompt;
     p.on_token = on_token;
@@ -230,6 +233,10 @@ static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace
 }
 
 static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
+    size_t n = json_array_size(m->r->begun);
+    if (n && !(m->begun = calloc(n, sizeof *m->begun)))
+        return hw__fail(err, HW_ERR_MEMORY, "out of memory: %zu tokens", n);
+    for (size_t i = 0; i < n; i++) m->begun[i] = (int32_t)json_integer_value(json_array_get(m->r->begun, i));
     conversation chat = {.n_messages = 0};
     bool ok = !m->r->messages || messages_from_json(&chat, m->r->messages, err);
     hw_err rc = ok ? make_explainer(m, err) : err->code;
@@ -330,5 +337,6 @@ bool explain_work(worker *w, engine_task *t) {
     hw_explainer_free(m.explainer);
     hw_segments_free(m.passages);
     hw_segments_free(m.cited_segments);
+    free(m.begun);
     return ok;
 }

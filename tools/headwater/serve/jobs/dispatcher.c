@@ -28,6 +28,7 @@ typedef struct running {
     dispatcher *d;
     task *task;
     int64_t run;       /* for explain: id of its row while it is not finished; else 0 */
+    bool keeps;        /* the row has a document, which stays if the run does not succeed */
     buffer completion; /* completion so far */
     size_t n_saved;    /* its bytes that are in the store, as of `saved_at`, clock_seconds() */
     double saved_at;
@@ -81,11 +82,19 @@ static bool take_file(const dispatcher *d, task *t, const char *name) {
 
 /* ------------------------------------------------------------------ calls of the store */
 
+static void send_started(running *r) {
+    char text[80];
+    atomic_store(&r->task->making, r->run);
+    snprintf(text, sizeof text, "{\"job\": %lld, \"run\": %lld}", (long long)r->task->id, (long long)r->run);
+    events_send(&r->task->events, "started", text);
+}
+
 static bool call_begin(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)in;
     task *t = r->task;
+    r->keeps = t->continues;
     if (t->run) {
-        if (!store_retry(r->d->store, t->run, err)) return false;
+        if (!t->continues && !store_retry(r->d->store, t->run, err)) return false;
         r->run = t->run;
     } else {
         char *request = hw__json_dump(t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -94,6 +103,7 @@ static bool call_begin(running *r, const frame *in, buffer *answer, hw_error *er
         free(request);
     }
     buffer_add(answer, &r->run, sizeof r->run);
+    if (r->run) send_started(r);
     return r->run != 0;
 }
 
@@ -202,7 +212,7 @@ static void send_event(task *t, const frame *in) {
 /* Saves the completion so far; a failure is reported once a run, which goes on. */
 static void save_progress(running *r) {
     hw_error err;
-    if (!r->run || r->completion.failed || r->n_saved == r->completion.n) return;
+    if (!r->run || r->keeps || r->completion.failed || r->n_saved == r->completion.n) return;
     bool ok = store_progress(r->d->store, r->run, (span_of_text){r->completion.bytes, r->completion.n}, &err);
     if (!ok && !r->unsaved) message("run %lld: its tokens so far are not saved: %s", (long long)r->run, err.msg);
     r->unsaved = r->unsaved || !ok;
@@ -289,7 +299,7 @@ static char *task_text(const dispatcher *d, const task *t) {
 static void settle_run(running *r, const char *died) {
     store *s = r->d->store;
     hw_error err;
-    if (!r->run || r->done) return;
+    if (!r->run || r->done || r->keeps) return;
     const char *reason = died                           ? died
                          : queue_is_closed(r->d->queue) ? "the server was stopped while this run was in progress"
                          : r->task->run                 ? r->task->error.msg

@@ -2,6 +2,7 @@
 #include "serve/jobs/event_stream.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,7 @@ bool events_init(events *e, bool wanted) {
 }
 
 void events_clear(events *e) {
+    for (size_t i = 0; i < N_PAST; i++) buffer_free(&e->past[i]);
     if (e->writer.free) e->writer.free(e->writer.ctx);
     buffer_free(&e->waiting);
     pthread_cond_destroy(&e->changed);
@@ -38,13 +40,37 @@ static struct timespec in_ms(int ms) {
 
 static size_t unread(const events *e) { return e->waiting.n - e->at; }
 
-static void write_event(events *e, const char *name, const char *json) {
+static const struct {
+    const char *name;
+    size_t place; /* in `past` */
+    bool newest;  /* replaces the one before */
+} kept[] = {{"queued", 0, true},   {"prefill", 1, true}, {"prompt", 2, false},
+            {"started", 2, false}, {"token", 2, false},  {"cited", 3, true}};
+
+static void put_event(buffer *out, const char *name, const char *json) {
     const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
-    if (e->writer.write) {
-        e->writer.write(e->writer.ctx, &e->waiting, name, json);
-        return;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(out, parts[i]);
+}
+
+/* A past that is too long, or has no memory, is given up: later clients then get the new events only. */
+static void remember(events *e, const char *name, const char *json) {
+    for (size_t i = 0; e->recalls && i < sizeof kept / sizeof *kept; i++) {
+        if (strcmp(kept[i].name, name) != 0) continue;
+        buffer *past = &e->past[kept[i].place];
+        if (kept[i].newest) buffer_free(past);
+        put_event(past, name, json);
+        e->recalls = !past->failed && past->n < MAX_WAITING;
     }
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(&e->waiting, parts[i]);
+    for (size_t i = 0; !e->recalls && i < N_PAST; i++) buffer_free(&e->past[i]);
+}
+
+static void offer(events *watcher, const char *name, const char *json) {
+    pthread_mutex_lock(&watcher->mutex);
+    if (unread(watcher) >= MAX_WAITING) watcher->gone = true;
+    if (!watcher->gone) put_event(&watcher->waiting, name, json);
+    if (watcher->waiting.failed) watcher->gone = true;
+    pthread_cond_broadcast(&watcher->changed);
+    pthread_mutex_unlock(&watcher->mutex);
 }
 
 void events_send(events *e, const char *name, const char *json) {
@@ -53,10 +79,15 @@ void events_send(events *e, const char *name, const char *json) {
     while (e->wanted && !e->gone && unread(e) >= MAX_WAITING)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) == ETIMEDOUT) e->gone = true;
     if (e->wanted && !e->gone && !e->ended) {
-        write_event(e, name, json);
+        if (e->writer.write)
+            e->writer.write(e->writer.ctx, &e->waiting, name, json);
+        else
+            put_event(&e->waiting, name, json);
         if (e->waiting.failed) e->gone = true; /* no memory for this client */
         pthread_cond_broadcast(&e->changed);
     }
+    remember(e, name, json);
+    for (events *w = e->watchers; w; w = w->next) offer(w, name, json);
     pthread_mutex_unlock(&e->mutex);
 }
 
@@ -64,6 +95,7 @@ void events_end(events *e) {
     pthread_mutex_lock(&e->mutex);
     e->ended = true;
     pthread_cond_broadcast(&e->changed);
+    for (events *w = e->watchers; w; w = w->next) events_end(w);
     pthread_mutex_unlock(&e->mutex);
 }
 
@@ -124,4 +156,31 @@ void events_leave(events *e) {
     e->gone = true;
     pthread_cond_broadcast(&e->changed);
     pthread_mutex_unlock(&e->mutex);
+}
+
+events *events_watch(events *e) {
+    events *w = malloc(sizeof *w);
+    if (!w || !events_init(w, true)) {
+        free(w);
+        return NULL;
+    }
+    pthread_mutex_lock(&e->mutex);
+    for (size_t i = 0; i < N_PAST; i++)
+        if (e->past[i].n) buffer_add(&w->waiting, e->past[i].bytes, e->past[i].n);
+    w->gone = w->waiting.failed;
+    w->ended = e->ended;
+    w->next = e->watchers;
+    e->watchers = w;
+    pthread_mutex_unlock(&e->mutex);
+    return w;
+}
+
+void events_unwatch(events *e, events *watcher) {
+    pthread_mutex_lock(&e->mutex);
+    events **at = &e->watchers;
+    while (*at != watcher) at = &(*at)->next;
+    *at = watcher->next;
+    pthread_mutex_unlock(&e->mutex);
+    events_clear(watcher);
+    free(watcher);
 }

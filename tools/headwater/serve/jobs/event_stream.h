@@ -11,6 +11,10 @@
 
 #include <pthread.h>
 
+/* What is kept for clients that come later, in the order in which they get it: the newest `queued` and `prefill`, all of
+ * `prompt`, `started` and `token`, the newest `cited`. */
+enum { N_PAST = 4 };
+
 /* Writes an event in the form of another API, or nothing; by default it is a server-sent event with its name. */
 typedef struct event_writer {
     void (*write)(void *ctx, buffer *out, const char *name, const char *json); /* NULL: the default */
@@ -18,7 +22,8 @@ typedef struct event_writer {
     void *ctx; /* owned by the stream */
 } event_writer;
 
-typedef struct events {
+typedef struct events events;
+struct events {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     buffer waiting; /* bytes from `at` on are not read yet */
@@ -27,7 +32,11 @@ typedef struct events {
     bool wanted;         /* false: the client waits for a single answer, and events are dropped */
     bool ended;          /* the last event was added */
     bool gone;           /* the client has stopped reading */
-} events;
+    bool recalls;        /* past events are kept; set before the first event */
+    buffer past[N_PAST];
+    events *watchers; /* further readers, linked by `next` */
+    events *next;
+};
 
 bool events_init(events *e, bool wanted);
 void events_clear(events *e);
@@ -44,5 +53,10 @@ long events_read(events *e, char *to, size_t capacity, int wait_ms);
 /* Waits at most `wait_ms` until there is something to read (1) or the stream has ended without (-1). 0: timeout. */
 int events_wait(events *e, int wait_ms);
 void events_leave(events *e);
+
+/* A further reader of the same events: first the kept ones, then each new one. It is read as above, delays nobody, and
+ * is dropped when it reads too slowly. Release with events_unwatch() before `e`; NULL when memory runs out. */
+events *events_watch(events *e);
+void events_unwatch(events *e, events *watcher);
 
 #endif

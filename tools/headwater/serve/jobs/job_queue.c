@@ -28,6 +28,7 @@ task *task_new(task_kind kind, json_t *body, bool wants_events) {
     }
     atomic_init(&t->refs, 1);
     atomic_init(&t->stops, 0);
+    atomic_init(&t->making, 0);
     t->kind = kind;
     t->body = body;
     return t;
@@ -42,7 +43,8 @@ void task_release(task *t) {
 }
 
 bool task_is_stopped(task *t) {
-    return atomic_load(&t->stops) > 0 || events_gone(&t->events) || queue_is_closed(t->queue);
+    bool left = !t->detached && events_gone(&t->events);
+    return atomic_load(&t->stops) > 0 || left || queue_is_closed(t->queue);
 }
 
 bool task_is_abandoned(task *t) {
@@ -178,6 +180,24 @@ static void end_waiting(task *t, int code, const char *message) {
     task_release(t);
 }
 
+task *queue_find(queue *q, int64_t id) {
+    task *found = NULL;
+    pthread_mutex_lock(&q->mutex);
+    if (q->running && q->running->id == id) found = q->running;
+    for (size_t i = 0; i < q->n && !found; i++)
+        if (q->waiting[i]->id == id) found = q->waiting[i];
+    if (found) atomic_fetch_add(&found->refs, 1);
+    pthread_mutex_unlock(&q->mutex);
+    return found;
+}
+
+int64_t queue_job_of(queue *q, int64_t run) {
+    pthread_mutex_lock(&q->mutex);
+    int64_t job = q->running && atomic_load(&q->running->making) == run ? q->running->id : 0;
+    pthread_mutex_unlock(&q->mutex);
+    return job;
+}
+
 bool queue_stop(queue *q, int64_t id) {
     task *out = NULL;
     bool found = false;
@@ -197,6 +217,7 @@ bool queue_stop(queue *q, int64_t id) {
 void queue_leave(queue *q, task *t) {
     task *out = NULL;
     events_leave(&t->events);
+    if (t->detached) return;
     pthread_mutex_lock(&q->mutex);
     for (size_t i = 0; i < q->n && !out; i++)
         if (q->waiting[i] == t) out = take_out(q, i);

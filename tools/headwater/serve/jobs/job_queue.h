@@ -28,6 +28,9 @@ typedef struct task {
     const char *format;      /* for export: name of a row, static */
     char method[64];         /* for export: "" for all */
     int64_t attribution;     /* for export: index of one of the run's attributions; -1: any */
+    bool detached;           /* it goes on when its client disconnects */
+    bool continues;          /* for explain: `run` is a finished run, which is replaced by a longer one */
+    atomic_llong making;     /* for explain: id of the run that is being made; 0: none yet */
     atomic_int stops;        /* number of stop requests */
     events events;
     const char *wrap; /* the event `done` is {wrap: result}; NULL: the result itself */
@@ -60,6 +63,10 @@ bool queue_add(queue *q, task *t, hw_error *err);
  * timeout. */
 task *queue_take(queue *q, int wait_ms);
 void queue_done(queue *q);
+/* A counted reference to a task that waits or runs, release it; NULL: unknown job. */
+task *queue_find(queue *q, int64_t id);
+/* The job that makes a run; 0: none. */
+int64_t queue_job_of(queue *q, int64_t run);
 /* False: unknown job. */
 bool queue_stop(queue *q, int64_t id);
 /* Called when a client disconnects: removes a waiting task; a running one detects it itself. */

@@ -40,6 +40,8 @@ struct store {
     sqlite3 *db;
     pthread_mutex_t mutex;
     bool in_memory;
+    void (*on_change)(void *ctx, int64_t id);
+    void *ctx;
 };
 
 /* ------------------------------------------------------------------ statements */
@@ -99,8 +101,21 @@ static bool run(sqlite3_stmt *q) {
 
 static bool execute(store *s, const char *sql) { return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK; }
 
+/* Checks that a statement changed exactly one row. */
+static bool changed(store *s, bool ok, int64_t id, hw_error *err) {
+    if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, err);
+    return ok || fail_db(s, err);
+}
+
 static void lock(store *s) { pthread_mutex_lock(&s->mutex); }
 static void unlock(store *s) { pthread_mutex_unlock(&s->mutex); }
+
+/* Unlocks, and reports a change of run `id`. */
+static bool unlock_changed(store *s, bool ok, int64_t id) {
+    unlock(s);
+    if (ok && s->on_change) s->on_change(s->ctx, id);
+    return ok;
+}
 
 static span_of_text column(sqlite3_stmt *q, int i) {
     const char *bytes = sqlite3_column_blob(q, i); /* used for text too, without conversion; NULL if it is empty */
@@ -216,6 +231,11 @@ bool store_open(store **out, const char *path, hw_error *err) {
     return true;
 }
 
+void store_on_change(store *s, void (*on_change)(void *ctx, int64_t id), void *ctx) {
+    s->on_change = on_change;
+    s->ctx = ctx;
+}
+
 void store_close(store *s) {
     if (!s) return;
     sqlite3_close(s->db);
@@ -257,7 +277,7 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
                            preview(request_preview(r)), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, err);
-    unlock(s);
+    unlock_changed(s, ok, id);
     return id;
 }
 
@@ -308,30 +328,30 @@ static bool keep_trace(store *s, int64_t id, const char *path, hw_error *err) {
 
 bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
     lock(s);
-    bool ok =
-        (execute(s, "BEGIN IMMEDIATE") &&
-         run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
-                     "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
-        fail_db(s, err);
+    bool ok = (execute(s, "BEGIN IMMEDIATE") && run(prepare(s, "DELETE FROM traces WHERE run=?", "i", id))) ||
+              fail_db(s, err);
+    ok = ok && changed(s,
+                       run(prepare(s,
+                                   "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL"
+                                   " WHERE id=?",
+                                   "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id)),
+                       id, err);
     ok = ok && keep_trace(s, id, what->trace_path, err) && (execute(s, "COMMIT") || fail_db(s, err));
     if (!ok) execute(s, "ROLLBACK"); /* has no effect if the transaction has not begun */
-    unlock(s);
-    return ok;
+    return unlock_changed(s, ok, id);
 }
 
 bool store_drop(store *s, int64_t id, hw_error *err) {
     lock(s);
     bool ok = run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id)) || fail_db(s, err);
-    unlock(s);
-    return ok;
+    return unlock_changed(s, ok, id);
 }
 
 bool store_fail(store *s, int64_t id, const char *reason, hw_error *err) {
     lock(s);
     bool ok = run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id)) ||
               fail_db(s, err);
-    unlock(s);
-    return ok;
+    return unlock_changed(s, ok, id);
 }
 
 static bool fail_retry(int64_t id, hw_error *err) {
@@ -371,8 +391,7 @@ bool store_retry(store *s, int64_t id, hw_error *err) {
         fail_db(s, err);
     else if (sqlite3_changes(s->db) == 0)
         ok = fail_retry(id, err);
-    unlock(s);
-    return ok;
+    return unlock_changed(s, ok, id);
 }
 
 /* ------------------------------------------------------------------ finished runs */
@@ -441,17 +460,10 @@ bool store_get(store *s, int64_t id, buffer *out, hw_error *err) {
     return ok;
 }
 
-/* Checks that a statement changed exactly one row. */
-static bool changed(store *s, bool ok, int64_t id, hw_error *err) {
-    if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, err);
-    return ok || fail_db(s, err);
-}
-
 bool store_rename(store *s, int64_t id, span_of_text name, hw_error *err) {
     lock(s);
     bool ok = changed(s, run(prepare(s, "UPDATE runs SET name=? WHERE id=?", "ni", name, id)), id, err);
-    unlock(s);
-    return ok;
+    return unlock_changed(s, ok, id);
 }
 
 /* One text column of a run, malloc'd. */
@@ -485,8 +497,7 @@ bool store_delete(store *s, int64_t id, hw_error *err) {
     char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, err) : NULL;
     if (name) error_set(err, ERR_UNFINISHED, "run %lld is being made: stop its job first", (long long)id);
     free(name);
-    unlock(s);
-    return gone;
+    return unlock_changed(s, gone, id);
 }
 
 bool store_has(store *s, int64_t id, hw_error *err) {
@@ -541,7 +552,7 @@ bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *membe
     if (document && damaged) error_set(err, ERR_STORE, "the document of run %lld is damaged", (long long)id);
     if (document && !ok && !damaged) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
     if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, err);
-    unlock(s);
+    unlock_changed(s, ok, id);
     free(document);
     free(text);
     return ok;

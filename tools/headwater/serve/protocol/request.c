@@ -267,6 +267,16 @@ static bool explain_spans(void *to, const json_t *value, hw_error *err) {
     return true;
 }
 
+static bool explain_begun(void *to, const json_t *value, hw_error *err) {
+    bool ok = json_is_array(value) && json_array_size(value) > 0;
+    for (size_t i = 0; ok && i < json_array_size(value); i++) {
+        json_int_t id = json_integer_value(json_array_get(value, i));
+        ok = json_is_integer(json_array_get(value, i)) && id >= 0 && id <= INT32_MAX;
+    }
+    ((explain_request *)to)->begun = value;
+    return ok || refuse(err, "\"begun\" must be a list of token ids");
+}
+
 static bool explain_messages(void *to, const json_t *value, hw_error *err) {
     conversation c = {.n_messages = 0};
     bool ok = messages_from_json(&c, value, err);
@@ -299,6 +309,7 @@ static const field explain_fields[] = {
     {.key = "prompt", .kind = TEXT, .offset = AT(prompt)},
     {.key = "messages", .kind = OTHER, .other = explain_messages},
     {.key = "completion", .kind = TEXT, .offset = AT(completion)},
+    {.key = "begun", .kind = OTHER, .other = explain_begun},
     {.key = "name", .kind = TEXT, .offset = AT(name), .max = MAX_NAME},
     {.key = "spans", .kind = OTHER, .other = explain_spans},
     {.key = "options", .kind = OTHER, .other = explain_options},
@@ -371,6 +382,8 @@ bool request_explain(explain_request *out, const json_t *json, hw_error *err) {
         return refuse(err, "\"by\" is \"passage\", but there are no \"spans\"");
     if (out->completion.bytes && json_object_get(json_object_get(json, "options"), "n_generate"))
         return refuse(err, "\"n_generate\" cannot be combined with \"completion\": nothing is generated");
+    if (out->completion.bytes && out->begun)
+        return refuse(err, "\"begun\" cannot be combined with \"completion\": nothing is generated");
     return check_prompt(out, err) && fit_choice(&out->choice, err) && check_spans(out, err);
 }
 
@@ -486,6 +499,13 @@ bool request_cite(cite_request *out, const json_t *json, hw_error *err) {
     if (out->choice.params.columns == HW_COLUMNS_ALL)
         return refuse(err, "citations are of the prompt: columns must be \"prompt\"");
     return fit_min_peak(out, err);
+}
+
+static const field continue_fields[] = {{.key = "n_generate", .kind = WHOLE, .offset = 0, .min = 1, .max = 1000000}};
+
+bool request_continue(int64_t *n_generate, const json_t *json, hw_error *err) {
+    *n_generate = 0;
+    return read_object(n_generate, "the request", continue_fields, COUNT(continue_fields), json, err);
 }
 
 static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .max = MAX_NAME, .needed = true}};

@@ -33,6 +33,7 @@ typedef struct explain_request {
     span_of_text prompt, completion, name; /* prompt: absent if `messages` are given */
     const json_t *messages;                /* borrowed, checked; NULL: none */
     const json_t *spans;                   /* borrowed; NULL: none */
+    const json_t *begun;                   /* borrowed: ids that the completion begins with; NULL: none */
     hw_run_params run;                     /* rows of the table of a run's options; nothing else of it */
     choice choice;
 } explain_request;
@@ -66,6 +67,8 @@ bool request_check(check_request *out, const json_t *json, hw_error *err);
 bool request_cite(cite_request *out, const json_t *json, hw_error *err);
 /* Options of a run, by the rows of their table. */
 bool request_options(hw_run_params *out, const json_t *json, hw_error *err);
+/* Tokens to generate after those of a finished run; 0: as many as the run's request says. */
+bool request_continue(int64_t *n_generate, const json_t *json, hw_error *err);
 bool request_name(span_of_text *out, const json_t *json, hw_error *err);
 
 #endif
