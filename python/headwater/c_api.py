@@ -431,6 +431,8 @@ class hw_run_params(Structure):
     thinking: int
     special: bool
     on_prompt: Any
+    begun: int | None
+    n_begun: int
     _fields_ = [
         ("size", c_size_t),
         ("prompt", c_void_p),
@@ -460,6 +462,8 @@ class hw_run_params(Structure):
         ("thinking", c_int),
         ("special", c_bool),
         ("on_prompt", CFUNCTYPE(None, c_void_p, c_void_p)),
+        ("begun", c_void_p),
+        ("n_begun", c_size_t),
     ]
 
 

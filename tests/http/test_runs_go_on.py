@@ -4,7 +4,8 @@ import pytest
 from conftest import ENDLESS, PROMPT, Stream, unpack
 from patience import until
 
-MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tell me a long story about a river and a mill."}]
+MESSAGES = [{"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Tell me a long story about a river and a mill."}]
 
 
 def ids(run):

@@ -130,7 +130,13 @@ def sources(page, pane=0):
     """The list "Came from": (index, text, value as written)."""
     root = page.locator(".strongest").nth(pane)
     return [tuple(part.strip() for part in plain(item.inner_text()).split("\n") if part.strip())
-            for item in root.locator("li").all()]
+            for item in root.locator("> ol > li").all()]
+
+
+def sinks(page, pane=0):
+    """The line that the sinks are folded into; '' where there is none."""
+    line = page.locator(".strongest").nth(pane).locator(".sinks summary")
+    return plain(line.inner_text()) if line.count() else ""
 
 
 def tint_of(page, k, pane=0):

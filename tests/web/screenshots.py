@@ -75,9 +75,27 @@ def documents(page):
 
 
 def write(page):
-    page.get_by_role("button", name="New").click()
-    raw_text(page)
-    page.get_by_role("button", name="Context: It is").click()
+    """A conversation before its second turn."""
+    chat(page)
+    page.get_by_role("button", name="Edit and run again").click()
+    page.get_by_label("You, turn 2").wait_for()
+
+
+def chat(page):
+    """A second turn, with a system message and a document."""
+    page.get_by_text("Conversation", exact=True).click()
+    page.get_by_role("button", name="Add a system message").click()
+    page.get_by_label("System message", exact=True).fill("Answer in one short sentence.")
+    page.get_by_role("button", name="Add a document").click()
+    page.get_by_label("Name of document 1").fill("Staff list")
+    page.get_by_label("Text of document 1").fill("The head librarian is Maria Gomez. Her deputy is Tom Reed.")
+    page.get_by_label("Message", exact=True).fill("Who is the head librarian?")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".in-one-sentence strong")
+    page.get_by_label("Further question").fill("And who is her deputy?")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".progress")
+    page.wait_for_selector(".in-one-sentence strong")
 
 
 def david(page):
@@ -126,7 +144,8 @@ SCENES = [("first", first, "laptop", False), ("report", report, "laptop", True),
           ("long", towns, "laptop", False), ("long", towns, "phone", False), ("documents", documents, "laptop", False),
           ("japanese", japanese, "wide", False), ("japanese", japanese, "phone", True),
           ("arabic", arabic, "laptop", True), ("arabic", arabic, "phone", False),
-          ("write", write, "laptop", False), ("david", david, "laptop", False), ("david", david, "phone", False),
+          ("write", write, "laptop", False), ("chat", chat, "laptop", False), ("chat", chat, "phone", True),
+          ("david", david, "laptop", False), ("david", david, "phone", False),
           ("david", david, "wide", True), ("weather", weather, "wide", False), ("weather", weather, "phone", True),
           ("names", names, "laptop", False), ("methods", methods, "laptop", True)]
 

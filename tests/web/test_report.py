@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import plain, select_tokens, sources, tint_of, token
+from conftest import plain, select_tokens, sinks, sources, tint_of, token
 from documents import attribution, run
 
 STRONGEST = "#e67b2e"  # of the light palette, colour.ts
@@ -53,9 +53,8 @@ def test_it_asks_for_nothing_but_itself(report):
 
 def test_click_tints_the_prompt_at_once(report):
     token(report, 1).click()
-    assert sources(report)[0] == ("0", "The", "80 %")
-    assert sources(report)[1] == ("2", "·river", "30 %")
-    assert sources(report)[2] == ("6", "·name", "5.0 %")
+    assert sinks(report) == "Sinks: token 0, 80 %"
+    assert sources(report) == [("2", "·river", "30 %"), ("6", "·name", "5.0 %")]
     assert tint_of(report, 2) == STRONGEST
     assert tint_of(report, 0) == STRONGEST  # beyond the scale, which it does not set
     assert tint_of(report, 3) == ""
@@ -65,10 +64,10 @@ def test_click_tints_the_prompt_at_once(report):
 
 def test_drag_shows_the_mean(report):
     select_tokens(report, 0, 1)
-    assert sources(report)[1:3] == [("1", "·old", "15 %"), ("2", "·river", "15 %")]
+    assert sources(report)[:2] == [("1", "·old", "15 %"), ("2", "·river", "15 %")]
     assert "tokens 0–1, their mean" in report.locator(".chosen").inner_text()
     token(report, 2).click(modifiers=["Shift"])
-    assert sources(report)[1] == ("1", "·old", "10 %")
+    assert sources(report)[0] == ("1", "·old", "10 %")
 
 
 def test_pointing_at_the_prompt_shows_what_it_fed(report):
@@ -87,33 +86,36 @@ def test_filters_say_what_they_hide(report):
     chip.click()
     assert chip.get_attribute("aria-pressed") == "true"
     assert plain(report.locator(".mass").inner_text()) == "hides 80 % in 1 token"
-    assert sources(report)[0] == ("2", "·river", "30 %")
+    assert sources(report)[0] == ("2", "·river", "30 %") and sinks(report) == ""
     assert tint_of(report, 0) == ""
     assert report.get_by_role("button", name="chat template").count() == 0  # it hides nothing here
     report.keyboard.press("0")
-    assert sources(report)[0] == ("0", "The", "80 %")
+    assert sinks(report) == "Sinks: token 0, 80 %"
+    report.locator(".sinks summary").click()
+    report.locator(".sinks .source").click()
+    assert token(report, 0, "prompt").get_attribute("data-at") == ""
 
 
 def test_layers(report):
     token(report, 1).click()
     report.get_by_label("Last layer").fill("1")
     assert "layers 1–1 of 2" in report.locator(".layers").inner_text()
-    assert sources(report)[1] == ("2", "·river", "50 %")
+    assert sources(report)[0] == ("2", "·river", "50 %")
     report.get_by_label("Last layer").fill("2")
     report.get_by_label("First layer").fill("2")
-    assert sources(report)[1] == ("2", "·river", "10 %")
+    assert sources(report)[0] == ("2", "·river", "10 %")
 
 
 def test_methods_by_key_and_menu(report):
     token(report, 1).click()
     report.keyboard.press("2")
     assert report.get_by_label("Method", exact=True).input_value() == "=logit"
-    assert sources(report)[0] == ("0", "The", "+0.800 nats")
+    assert sinks(report) == "Sinks: token 0, +0.800 nats"
     token(report, 0).click()
     assert ("1", "·old", "−0.300 nats") in sources(report)
     assert tint_of(report, 1) == "#5d9bd3"
     report.get_by_label("Method", exact=True).select_option("=rollout")
-    assert sources(report)[1] == ("1", "·old", "30 %")
+    assert sources(report)[0] == ("1", "·old", "30 %")
 
 
 def test_raised_and_lowered_are_two_lists(report):
@@ -121,8 +123,10 @@ def test_raised_and_lowered_are_two_lists(report):
     report.keyboard.press("2")
     root = report.locator(".strongest")
     token(report, 0).click()
-    assert root.locator("h4").all_inner_texts() == ["Raised the log-odds", "Lowered them"]
-    lists = [[plain(b.inner_text()).split("\n")[-1] for b in ol.locator("li").all()] for ol in root.locator("ol").all()]
+    assert root.locator("h4").all_inner_texts() == ["Made it more likely raised the log-odds",
+                                                     "Made it less likely lowered the log-odds"]
+    lists = [[plain(b.inner_text()).split("\n")[-1] for b in ol.locator("li").all()]
+             for ol in root.locator("> ol").all()]
     assert len(lists) == 2 and all(v.startswith("+") for v in lists[0]) and all(v.startswith("−") for v in lists[1])
     report.keyboard.press("1")
     assert root.locator("h4").count() == 0
@@ -184,14 +188,36 @@ def test_sources_cite(report):
     assert "tokens 0–2, their mean" in report.locator(".chosen").inner_text()
 
 
+def test_a_cell_of_the_sources_marks_what_it_is_about(report):
+    report.get_by_role("tab", name="Sources").click()
+    cell = report.locator(".grid td button").nth(1)
+    assert cell.get_attribute("aria-label").startswith("·It is river, from ·Its name?: ")
+    cell.click()
+    assert "".join(report.locator("#prompt-0 [data-at]").all_inner_texts()) == " Its name?"
+    assert "tokens 0–2, their mean" in report.locator(".chosen").inner_text()
+
+
+def test_the_tip_says_index_token_value_and_rank(report):
+    token(report, 1).click()
+    token(report, 2, "prompt").hover()
+    assert plain(report.locator(".tip").inner_text()) == "·river 2\n30 % came from here; rank 2 of 8"
+    report.keyboard.press("2")
+    token(report, 3, "prompt").hover()
+    token(report, 1, "prompt").hover()
+    assert "changed nothing" in report.locator(".tip").inner_text()
+    token(report, 0).click()
+    token(report, 1, "prompt").hover()
+    assert "made it less likely: lowered the log-odds by 0.300 nats" in plain(report.locator(".tip").inner_text())
+
+
 def test_side_by_side_methods(report):
     report.keyboard.press("c")
     assert report.get_by_label("Method on the left").input_value() == "=rollout"
     assert report.get_by_label("Method on the right").input_value() == "=logit"
     token(report, 1, pane=1).click()
     assert token(report, 1, pane=0).get_attribute("aria-selected") == "true"  # one run, one selection
-    assert sources(report, 0)[1] == ("2", "·river", "30 %")
-    assert sources(report, 1)[1] == ("2", "·river", "+0.300 nats")
+    assert sources(report, 0)[0] == ("2", "·river", "30 %")
+    assert sources(report, 1)[0] == ("2", "·river", "+0.300 nats")
 
 
 def test_two_runs_compared(open_report):

@@ -595,6 +595,43 @@ static void stop_while_given_tokens_are_read_cancels(void **state) {
     assert_error(&err, rc, HW_ERR_CANCELLED, "stopped at token 14");
 }
 
+/* The same tokens, roles, probabilities and rows as a run that generated all of them. */
+static void a_begun_completion_goes_on_to_the_same_run(void **state) {
+    (void)state;
+    int32_t ids[N_ANSWER];
+    fake_script script = {.n_prompt = N_PROMPT, .n = N_ANSWER, .texts = answer};
+    fake_params fake = scripted(&script);
+    hw_run_params p = ask(PROMPT, NULL, 64);
+    hw_trace *whole = fake_trace(&fake, &p);
+    const hw_run *run = hw_trace_run(whole);
+    for (size_t i = 0; i < N_ANSWER; i++) ids[i] = hw_run_token(run, N_PROMPT + i).id;
+    for (size_t n = 1; n < N_ANSWER; n++) {
+        p.begun = ids;
+        p.n_begun = n;
+        hw_trace *longer = fake_trace(&fake, &p);
+        assert_same_tokens(run, hw_trace_run(longer));
+        assert_same_rows(whole, longer, N_PROMPT + N_ANSWER);
+        assert_int_equal(hw_run_finish_reason(hw_trace_run(longer)), HW_STOP_END);
+        hw_trace_free(longer);
+    }
+    hw_trace_free(whole);
+}
+
+static void bad_beginnings_are_refused(void **state) {
+    (void)state;
+    const int32_t ids[] = {3, 1 << 30};
+    fake_params fake = fake_params_default();
+    hw_run_params p = ask(PROMPT, NULL, 4);
+    p.n_begun = 2;
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "2 ids of a completion at NULL");
+    p.begun = ids;
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "token 1 of the completion has the id 1073741824");
+    p = ask(PROMPT, " Rome", 0);
+    p.begun = ids;
+    p.n_begun = 1;
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "given whole, or begun by ids");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fuses_mean_max_and_min),
@@ -619,6 +656,8 @@ int main(void) {
         cmocka_unit_test(stop_during_prefill_cancels),
         cmocka_unit_test(stop_during_generation_keeps_the_tokens_so_far),
         cmocka_unit_test(stop_while_given_tokens_are_read_cancels),
+        cmocka_unit_test(a_begun_completion_goes_on_to_the_same_run),
+        cmocka_unit_test(bad_beginnings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

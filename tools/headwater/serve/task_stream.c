@@ -22,14 +22,14 @@ static int socket_of(struct MHD_Connection *connection) {
 
 typedef struct stream {
     task *task;      /* a counted reference; NULL: the server's news */
-    events *watched; /* what `from` is a watcher of; NULL: `from` is the task's own client */
-    events *from;
+    events *watched; /* what `source` is a watcher of; NULL: `source` is the task's own client */
+    events *source;
     int fd, silent;
 } stream;
 
 static void leave(const stream *s) {
     if (s->watched)
-        events_leave(s->from);
+        events_leave(s->source);
     else
         queue_leave(s->task->queue, s->task);
 }
@@ -40,12 +40,12 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capaci
     stream *s = ctx;
     (void)position;
     for (;;) {
-        long n = events_read(s->from, to, capacity, LOOK_MS);
+        long n = events_read(s->source, to, capacity, LOOK_MS);
         if (n > 0) {
             s->silent = 0;
             return n;
         }
-        if (n < 0) return events_gone(s->from) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        if (n < 0) return events_gone(s->source) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (is_closed(s->fd)) {
             leave(s);
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -60,14 +60,14 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capaci
 static void free_stream(void *ctx) {
     stream *s = ctx;
     leave(s); /* has no effect if the task has ended */
-    if (s->watched) events_unwatch(s->watched, s->from);
+    if (s->watched) events_unwatch(s->watched, s->source);
     task_release(s->task);
     free(s);
 }
 
 /* Takes ownership of what `begun` refers to. */
 static answer stream_new(call *c, stream begun) {
-    stream *s = begun.from ? malloc(sizeof *s) : NULL;
+    stream *s = begun.source ? malloc(sizeof *s) : NULL;
     answer a = {200, NULL};
     if (s) {
         *s = begun;
@@ -75,8 +75,8 @@ static answer stream_new(call *c, stream begun) {
         a.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, EVENT_BLOCK, read_events, s, free_stream);
     }
     if (!a.response) {
-        if (begun.from) leave(&begun);
-        if (begun.from && begun.watched) events_unwatch(begun.watched, begun.from);
+        if (begun.source) leave(&begun);
+        if (begun.source && begun.watched) events_unwatch(begun.watched, begun.source);
         task_release(begun.task);
         free(s);
         return a;
@@ -85,15 +85,15 @@ static answer stream_new(call *c, stream begun) {
     return a;
 }
 
-answer stream_events(call *c, task *t) { return stream_new(c, (stream){.task = t, .from = &t->events}); }
+answer stream_events(call *c, task *t) { return stream_new(c, (stream){.task = t, .source = &t->events}); }
 
 answer stream_watched(call *c, task *t) {
-    return stream_new(c, (stream){.task = t, .watched = &t->events, .from = events_watch(&t->events)});
+    return stream_new(c, (stream){.task = t, .watched = &t->events, .source = events_watch(&t->events)});
 }
 
 answer stream_news(call *c) {
     events *news = &c->server->news;
-    return stream_new(c, (stream){.watched = news, .from = events_watch(news)});
+    return stream_new(c, (stream){.watched = news, .source = events_watch(news)});
 }
 
 bool wait_for_task(call *c, task *t) {

@@ -58,7 +58,13 @@ export interface Tables {
 
 export interface Status {
   version: string
-  model: { name: string; quantisation: string; path?: string; metadata_sha256?: string; has_chat_template?: boolean } | null
+  model: {
+    name: string
+    quantisation: string
+    path?: string
+    metadata_sha256?: string
+    has_chat_template?: boolean
+  } | null
   queue: number
   store: boolean
 }

@@ -21,8 +21,10 @@ export interface Marks {
 }
 
 /** Scripts whose letters join or combine with the next: nothing may stand between two of them. */
-const JOINING =
-  /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Nko}\p{Script=Mongolian}\p{Script=Hebrew}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Thai}\p{Script=Lao}\p{Script=Tibetan}]$/u
+const SCRIPTS =
+  'Arabic Syriac Nko Mongolian Hebrew Devanagari Bengali Gurmukhi Gujarati Oriya Tamil Telugu Kannada Malayalam ' +
+  'Sinhala Khmer Myanmar Thai Lao Tibetan'
+const JOINING = new RegExp(`[${SCRIPTS.replace(/(\w+) ?/g, '\\p{Script=$1}')}]$`, 'u')
 
 /** Whether token k is the rest of a letter that joins: its mark is drawn beside the text, not in it. */
 function isJoined(texts: readonly string[], k: number): boolean {

@@ -65,8 +65,8 @@ function otherRun(pane: Pane): number | undefined {
 
 /** The run on the server that is shown or made; undefined: none, as while one is written. */
 function servedRun(left: Pane): number | undefined {
-  if (composing.value && !job.value) return undefined
-  return failed.value?.run.id ?? job.value?.run ?? left.run.value?.id
+  if (composing.value) return job.value?.run
+  return failed.value?.run.id ?? left.run.value?.id ?? job.value?.run
 }
 
 function written(): URLSearchParams {

@@ -33,7 +33,8 @@ export const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 
 const CHAT_TOKENS = 128
 
 /** The default of an option in the form. */
-export const defaultOf = (o: SettingInfo) => (o.name === 'n_generate' && mode.value === 'chat' ? CHAT_TOKENS : o.default)
+export const defaultOf = (o: SettingInfo) =>
+  o.name === 'n_generate' && mode.value === 'chat' ? CHAT_TOKENS : o.default
 
 /** The options that a form offers; the mode says whether the template is applied. */
 export const formOptions = (): SettingInfo[] =>

@@ -83,6 +83,7 @@ function lookAt(pane: Pane, { rows, columns }: Grid, row: number, column?: numbe
 }
 
 const NAME_WIDTH = 28
+const short = (units: Units, u: number) => shorten(label(units.names(u)), NAME_WIDTH)
 
 export function Sources({ pane }: { pane: Pane }) {
   const run = pane.run.value
@@ -126,19 +127,19 @@ export function Sources({ pane }: { pane: Pane }) {
                   <span class="sr">answer</span>
                 </th>
                 {Array.from({ length: columns.count }, (_, c) => (
-                  <th scope="col">{shorten(label(columns.names(c)), NAME_WIDTH)}</th>
+                  <th scope="col">{short(columns, c)}</th>
                 ))}
               </tr>
             </thead>
             <tbody>
               {Array.from({ length: rows.count }, (_, r) => (
                 <tr>
-                  <th scope="row">{shorten(label(rows.names(r)), NAME_WIDTH)}</th>
+                  <th scope="row">{short(rows, r)}</th>
                   {Array.from({ length: columns.count }, (_, c) => (
                     <td style={{ backgroundColor: cellColour(at(r, c)) }}>
                       <button
                         type="button"
-                        aria-label={`${shorten(label(rows.names(r)), NAME_WIDTH)}, from ${shorten(label(columns.names(c)), NAME_WIDTH)}: ${amount(at(r, c), isShares)}`}
+                        aria-label={`${short(rows, r)}, from ${short(columns, c)}: ${amount(at(r, c), isShares)}`}
                         onClick={() => lookAt(pane, made, r, c)}
                       >
                         {amount(at(r, c), isShares)}

@@ -44,8 +44,8 @@ const CHAT_EXAMPLES = [
   {
     name: 'library',
     prompt:
-      'The library of Milltown opens at nine. The head librarian is Maria Gomez. The bakery next door sells rye bread.' +
-      '\nWho is the head librarian?',
+      'The library of Milltown opens at nine. The head librarian is Maria Gomez. The bakery next door sells rye ' +
+      'bread.\nWho is the head librarian?',
     completion: 'The head librarian is Maria Gomez.',
   },
   {

@@ -51,7 +51,12 @@ function close(): void {
 export function Search() {
   const field = useRef<HTMLInputElement>(null)
   // runs before the next key event; an effect after painting would miss it
-  useLayoutEffect(() => field.current?.focus(), [searching.value])
+  useLayoutEffect(() => {
+    if (!searching.value) return
+    const before = document.activeElement
+    field.current?.focus()
+    return () => before instanceof HTMLElement && before.focus()
+  }, [searching.value])
   if (!searching.value) return null
   const { starts } = hits.value
   return (

@@ -91,6 +91,36 @@ static void a_reader_waits_for_another_thread(void **state) {
     events_clear(&e);
 }
 
+static void a_later_watcher_gets_the_past_and_the_rest(void **state) {
+    (void)state;
+    events e;
+    char text[512];
+    assert_true(events_init(&e, true));
+    e.recalls = true;
+    events_send(&e, "queued", "1");
+    events_send(&e, "queued", "0");
+    events_send(&e, "prompt", "\"p\"");
+    events_send(&e, "prefill", "5");
+    events_send(&e, "token", "\"a\"");
+    events_send(&e, "explained", "{}"); /* not kept */
+    events_send(&e, "cited", "1");
+    events_send(&e, "cited", "2");
+    events_leave(&e); /* its own client has gone */
+    events *w = events_watch(&e);
+    assert_non_null(w);
+    events_send(&e, "token", "\"b\"");
+    events_end(&e);
+    long n = events_read(w, text, sizeof text - 1, 0);
+    assert_true(n > 0);
+    text[n] = 0;
+    assert_string_equal(text, "event: queued\ndata: 0\n\nevent: prefill\ndata: 5\n\nevent: prompt\ndata: \"p\"\n\n"
+                              "event: token\ndata: \"a\"\n\nevent: cited\ndata: 2\n\nevent: token\ndata: \"b\"\n\n");
+    assert_int_equal(events_read(w, text, sizeof text, 0), -1);
+    assert_false(events_gone(w));
+    events_unwatch(&e, w);
+    events_clear(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_have_the_form_of_server_sent_events),
@@ -99,6 +129,7 @@ int main(void) {
         cmocka_unit_test(nothing_comes_after_the_end),
         cmocka_unit_test(a_client_that_leaves_ends_the_stream),
         cmocka_unit_test(a_reader_waits_for_another_thread),
+        cmocka_unit_test(a_later_watcher_gets_the_past_and_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,8 @@
 
 #include <pthread.h>
 
-/* What is kept for clients that come later, in the order in which they get it: the newest `queued` and `prefill`, all of
- * `prompt`, `started` and `token`, the newest `cited`. */
+/* What is kept for clients that come later, in the order in which they get it: the newest `queued` and `prefill`, all
+ * of `prompt`, `started` and `token`, the newest `cited`. */
 enum { N_PAST = 4 };
 
 /* Writes an event in the form of another API, or nothing; by default it is a server-sent event with its name. */

@@ -21,8 +21,8 @@ enum { STORE_FILE_TRACE_MIB = 512, STORE_MEMORY_TRACE_MIB = 32, STORE_MEMORY_RUN
  * STORE_MEMORY_RUNS. */
 bool store_open(store **out, const char *path, hw_error *err);
 void store_close(store *s);
-/* Calls `on_change` with the id of each run that is added, removed or changed, but not for the tokens of one that is being
- * made. It must not call the store. */
+/* Calls `on_change` with the id of each run that is added, removed or changed, but not for the tokens of one that is
+ * being made. It must not call the store. */
 void store_on_change(store *s, void (*on_change)(void *ctx, int64_t id), void *ctx);
 /* $XDG_DATA_HOME/headwater/runs.sqlite, malloc'd; creates its folders. */
 bool store_default_path(char **out, hw_error *err);
