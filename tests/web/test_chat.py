@@ -36,7 +36,12 @@ def ask(page, text, n=6):
 
 
 def answer(page):
-    return plain(page.locator("#cited-answer").inner_text()).strip()
+    """Without the numbers of its sources."""
+    return plain(page.locator("#cited-answer").evaluate("""e => {
+        const text = e.cloneNode(true)
+        text.querySelectorAll('.marks').forEach((mark) => mark.remove())
+        return text.textContent
+    }""")).strip()
 
 
 def prompt_of(page):
@@ -58,7 +63,7 @@ def test_a_plain_question_is_answered_and_goes_on_at_the_limit(page):
     page.get_by_role("button", name="Continue").click()
     page.wait_for_selector(".progress", state="detached")
     until(page, lambda: "stopped at the limit" not in page.locator(".answer-actions").inner_text())
-    assert answer(page).startswith(short) and "Maria Gomez" in answer(page)
+    assert answer(page).startswith(short) and "Gomez" in answer(page)[len(short) - 4:]
     assert page.locator("#cited-answer .mark").count() > 0
     assert re.search(r"#run=(\d+)$", page.url)[1] == run, "it is the same run"
     assert page.get_by_role("button", name="Continue").count() == 0, "the model has ended its answer"
