@@ -33,7 +33,7 @@ def test_page(open_page, server, dark):
     page = open_page(server.url, dark=dark)
     page.locator("details.settings summary").click()
     page.get_by_role("button", name="Add a document").click()
-    page.get_by_label("I write the completion").check()
+    page.get_by_label("I write the answer").check()
     assert accessibility_faults(page) == [], "composer"
     page.get_by_role("button", name="Runs").click()
     assert accessibility_faults(page) == [], "runs"

@@ -34,7 +34,8 @@ import { Search, searching } from './search'
 import { TokenTip } from './token_tip'
 
 function Head() {
-  const model = panes[0].run.value?.info.model ?? status.value?.model
+  const own = panes[0].run.value?.info.model
+  const model = own?.name ? own : status.value?.model
   return (
     <header class="head">
       <h1>
