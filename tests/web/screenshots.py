@@ -78,7 +78,7 @@ def write(page):
     """A conversation before its second turn."""
     chat(page)
     page.get_by_role("button", name="Edit and run again").click()
-    page.get_by_label("You, turn 2").wait_for()
+    page.get_by_label("You, turn 2", exact=True).wait_for()
 
 
 def chat(page):

@@ -93,14 +93,14 @@ def test_a_conversation_with_a_system_message_and_documents(page):
     assert places == sorted(places)
 
     page.get_by_role("button", name="Edit and run again").click()
-    page.get_by_label("You, turn 2").wait_for()
+    page.get_by_label("You, turn 2", exact=True).wait_for()
     assert page.get_by_label("System message", exact=True).input_value() == "You answer in one short sentence."
-    assert page.get_by_label("You, turn 2").input_value() == "Who is the head librarian?"
+    assert page.get_by_label("You, turn 2", exact=True).input_value() == "Who is the head librarian?"
     assert "Staff 🌊" in page.locator(".turn.user").inner_text()
-    assert page.get_by_label("The model, turn 3").input_value() == first
+    assert page.get_by_label("The model, turn 3", exact=True).input_value() == first
     assert message(page).input_value() == "And who keeps the key?"
     assert accessibility_faults(page) == []
-    page.get_by_label("You, turn 2").fill("Where does she work?")
+    page.get_by_label("You, turn 2", exact=True).fill("Where does she work?")
     page.get_by_role("button", name="Drop what follows").click()
     assert message(page).input_value() == "Where does she work?" and page.locator(".turn").count() == 1
     assert page.get_by_label("Name of document 1").input_value() == "Staff 🌊", "documents stay with their turn"
@@ -115,7 +115,7 @@ def test_later_turns_are_kept_when_they_are_not_dropped(page):
     until(page, lambda: "Another one?" in prompt_of(page))
     page.wait_for_selector(".answer-actions")
     page.get_by_role("button", name="Edit and run again").click()
-    page.get_by_label("You, turn 1").fill("Name an animal.")
+    page.get_by_label("You, turn 1", exact=True).fill("Name an animal.")
     ask(page, "Another one?")
     shown = prompt_of(page)
     assert "Name an animal." in shown and "Name a colour." not in shown and "Another one?" in shown
