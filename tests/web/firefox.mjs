@@ -78,7 +78,7 @@ async function lookCloser(page) {
   await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2)
   assert.equal(await page.$$eval('#answer-0 [aria-selected="true"]', (list) => list.length), 1)
   assert.ok((await page.$$('.strongest li')).length > 0)
-  const painted = await page.$eval('#prompt-0 canvas', (canvas) =>
+  const painted = await page.$eval('canvas.tint-canvas:has(+ #prompt-0)', (canvas) =>
     canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0),
   )
   assert.ok(painted, 'the prompt is not tinted')
