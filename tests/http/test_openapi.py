@@ -227,8 +227,8 @@ def test_answers_are_as_declared(api, server):
     run = server.explain("One is. Two is.", n=1, methods=["rollout"])
     sent = {"/api/explain": {"prompt": "a", "options": {"n_generate": 1}}, "/api/runs/{id}": {"name": "b"},
             "/api/runs/{id}/explain": {"methods": ["attention"]}, "/api/runs/{id}/check": {"ablations": 2},
-            "/api/runs/{id}/cite": {}, "/v1/completions": {"prompt": "a", "max_tokens": 1},
-            "/v1/chat/completions": CHAT,
+            "/api/runs/{id}/cite": {}, "/api/runs/{id}/continue": {},
+            "/v1/completions": {"prompt": "a", "max_tokens": 1}, "/v1/chat/completions": CHAT,
             "/v1/messages": CHAT, "/v2/chat": CHAT}
     order = sorted(operations(api).items(), key=lambda item: item[0][0] == "DELETE")
     for (method, path), node in order:

@@ -229,10 +229,11 @@ def test_focus_returns_and_escape_takes_one_step(page):
     until(page, lambda: page.get_by_role("button", name="Really delete").count() == 0)
     assert page.evaluate("document.activeElement.closest('dialog') !== null"), "focus stays inside"
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.locator("dialog").wait_for(state="detached")
     assert page.evaluate("document.activeElement.textContent") == "Runs"
     for key, name in (("?", "How to read this"),):
         page.keyboard.press(key)
         page.get_by_role("dialog", name=name).wait_for()
         page.keyboard.press("Escape")
+        page.locator("dialog").wait_for(state="detached")
         assert page.evaluate("document.activeElement.textContent") == "Runs"

@@ -132,14 +132,6 @@ def test_raised_and_lowered_are_two_lists(report):
     assert root.locator("h4").count() == 0
 
 
-def test_the_pointer_tells_what_it_is_on(report):
-    token(report, 1).click()
-    token(report, 2, "prompt").hover()
-    assert plain(report.locator(".tip").inner_text()) == "·river 2\n30 %, rank 2 of 8"
-    report.mouse.move(0, 0)
-    assert report.locator(".tip").count() == 0
-
-
 def test_balance_sheet(report):
     report.keyboard.press("2")
     select_tokens(report, 0, 2)
@@ -201,6 +193,8 @@ def test_the_tip_says_index_token_value_and_rank(report):
     token(report, 1).click()
     token(report, 2, "prompt").hover()
     assert plain(report.locator(".tip").inner_text()) == "·river 2\n30 % came from here; rank 2 of 8"
+    report.mouse.move(0, 0)
+    assert report.locator(".tip").count() == 0
     report.keyboard.press("2")
     token(report, 3, "prompt").hover()
     token(report, 1, "prompt").hover()
@@ -494,9 +488,10 @@ def test_depth_says_what_it_does_not_draw(report):
 
 def test_the_list_and_the_text_mark_what_is_beyond_the_scale(report):
     token(report, 1).click()
-    meters = report.locator(".strongest .meter")
-    assert [m.get_attribute("class") for m in meters.all()[:3]] == ["meter broken", "meter", "meter"]
-    assert meters.first.evaluate("m => getComputedStyle(m).maskImage").startswith("linear-gradient")
+    meters, sink = report.locator(".strongest > ol .meter"), report.locator(".strongest .sinks .meter")
+    assert [m.get_attribute("class") for m in meters.all()[:2]] == ["meter", "meter"]
+    assert sink.get_attribute("class") == "meter broken"
+    assert sink.evaluate("m => getComputedStyle(m).maskImage").startswith("linear-gradient")
     assert report.locator("#prompt-0 [data-beyond]").all_inner_texts() == ["The"]
     assert "≥ 30 %" in plain(report.locator(".legend").inner_text()).replace("\u2009", " ")
     report.get_by_role("button", name="token 0").click()

@@ -118,6 +118,7 @@ async function openAddressed(): Promise<void> {
   }
   const isOther = id !== panes[0].run.value?.id
   if (isOther) await openRun(id)
+  else state.composing.value = false
   const right = beside === null ? undefined : await loadRun(beside)
   if (panes[0].run.value?.id !== id) return
   readView(right)
