@@ -39,7 +39,7 @@ const blankName = (text: string) => (/[\n\r]/.test(text) ? 'line break' : text ?
 
 function writeText(span: HTMLElement, texts: readonly string[], k: number): void {
   const joined = isJoined(texts, k)
-  const text = joined ? '' : texts[k]
+  const text = joined ? '' : (texts[k] ?? '') // none: the span is about to be removed
   span.textContent = text
   span.toggleAttribute('data-newline', /[\n\r]/.test(text))
   span.toggleAttribute('data-joined', joined)
