@@ -219,15 +219,15 @@ def test_focus_returns_and_escape_takes_one_step(page):
     page.get_by_role("button", name=re.compile("^Rename")).first.click()
     page.keyboard.press("Escape")
     assert page.locator("dialog").count() == 1, "only the renaming ends"
-    assert page.evaluate("document.activeElement.textContent") == "Rename"
+    until(page, lambda: page.evaluate("document.activeElement.textContent") == "Rename")
     page.get_by_role("button", name=re.compile("^Delete")).first.click()
     page.keyboard.press("Escape")
     assert page.locator("dialog").count() == 1 and page.get_by_role("button", name="Really delete").count() == 0
-    assert page.evaluate("document.activeElement.textContent") == "Delete"
+    until(page, lambda: page.evaluate("document.activeElement.textContent") == "Delete")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Really delete").click()
     until(page, lambda: page.get_by_role("button", name="Really delete").count() == 0)
-    assert page.evaluate("document.activeElement.closest('dialog') !== null"), "focus stays inside"
+    until(page, lambda: page.evaluate("document.activeElement.closest('dialog') !== null"))  # focus stays inside
     page.keyboard.press("Escape")
     page.locator("dialog").wait_for(state="detached")
     assert page.evaluate("document.activeElement.textContent") == "Runs"

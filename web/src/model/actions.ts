@@ -288,9 +288,11 @@ async function endJob(growing: Growing, earlier?: Run): Promise<void> {
 /** If the server has saved the interrupted run, shows that run with its reason; else only the error. */
 async function reportCutShort(cause: unknown, key: string): Promise<void> {
   if (!(cause instanceof ApiError) || cause.code !== 'engine_ended') return report(cause)
+  const made = job.value?.run
   const before = new Set(state.saved.value.filter((r) => r.failure).map((r) => r.id))
   state.saved.value = await api.runs().catch(() => state.saved.value)
-  const run = state.saved.value.find((r) => r.failure && !before.has(r.id))
+  // The list may have named the failure already: the server tells every page of it.
+  const run = state.saved.value.find((r) => r.failure && (made === undefined ? !before.has(r.id) : r.id === made))
   if (!run) return report(cause)
   showFailed(run, key)
 }
