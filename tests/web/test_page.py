@@ -22,8 +22,7 @@ NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: 
 @pytest.fixture
 def page(open_page, server):
     """Opens with the second layer, whose tokens most tests are about; test_first_look.py has the first."""
-    # A job that ends while the page asks for it is answered 404, and the page then opens its run.
-    return open_page(server.url + CLOSER, allowed=["404 (Not Found)"])
+    return open_page(server.url + CLOSER)
 
 
 def write(page, prompt, completion=None, n=8):

@@ -402,7 +402,9 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
 
 export async function openRun(id: number, pane = panes[0]): Promise<void> {
   try {
-    const entry = state.saved.value.find((r) => r.id === id)
+    const find = () => state.saved.value.find((r) => r.id === id)
+    if (find()?.job) state.saved.value = await api.runs() // it may have ended since
+    const entry = find()
     if (entry?.failure) return showFailed(entry)
     state.failed.value = null
     if (entry?.job && pane === panes[0] && !job.value) {
