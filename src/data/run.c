@@ -88,6 +88,18 @@ hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *er
     return HW_OK;
 }
 
+hw_err hw__run_join_prompt(hw_run *run, hw_error *err) {
+    size_t n = run->n_prompt ? run->tokens[run->n_prompt - 1].end : 0;
+    char *text = hw__arena_alloc(&run->arena, n + 1, 1);
+    if (!text) return hw__fail_memory(err, "the prompt", n, 1);
+    for (size_t t = 0; t < run->n_prompt; t++)
+        if (run->tokens[t].n_bytes) memcpy(text + run->tokens[t].begin, run->tokens[t].bytes, run->tokens[t].n_bytes);
+    text[n] = 0;
+    run->prompt = text;
+    run->prompt_bytes = n;
+    return HW_OK;
+}
+
 hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err) {
     hw_span *copy = hw__arena_alloc(&run->arena, n, sizeof *copy);
     if (!copy) return hw__fail_memory(err, "the messages", n, sizeof *copy);

@@ -53,6 +53,8 @@ hw_run *hw__run_retain(const hw_run *run); /* adds a reference; release it with 
 void hw__run_release(hw_run *run);         /* accepts NULL */
 
 hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err);
+/* The prompt is the joined bytes of its tokens. */
+hw_err hw__run_join_prompt(hw_run *run, hw_error *err);
 /* Copies spans of the prompt. Errors: FORMAT (they are not ascending, or end past the prompt), MEMORY. */
 hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err);
 hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err); /* copied; ignored when the list is full */

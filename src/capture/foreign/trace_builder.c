@@ -38,23 +38,15 @@ static hw_err check_params(const hw_trace_builder_params *p, hw_error *err) {
     return HW_OK;
 }
 
-/* `layers` [n_layers] are copied by the run. */
+/* The run copies `layers` [n_layers] and the strings; those that are NULL are empty there. */
 static hw_err make_run(hw_run **out, const hw_trace_builder_params *p, const int32_t *layers, hw_error *err) {
     const hw_model_info info = {
-        .path = p->model ? p->model : "",
+        .path = p->model,
         .engine = "builder",
-        .engine_version = "",
-        .architecture = "",
-        .name = p->model ? p->model : "",
-        .quantisation = "",
-        .metadata_sha256 = "",
-        .sample_sha256 = "",
-        .adapters = "",
+        .name = p->model,
         .device = "CPU",
-        .problem = "",
         .values_problem = "its trace was built of attention rows alone, without the values that they carry",
         .readout_problem = "its trace was built of attention rows alone, without the output weights",
-        .recurrent_problem = "",
         .layers = layers,
         .n_layers = (int32_t)p->n_layers,
         .n_blocks = (int32_t)p->n_layers,
@@ -176,17 +168,6 @@ hw_err hw_trace_builder_rows(hw_trace_builder *b, const float *rows, size_t n_ro
     return HW_OK;
 }
 
-static hw_err set_prompt(hw_run *run, hw_error *err) {
-    size_t n = run->tokens[run->n_prompt - 1].end;
-    char *text = hw__alloc(n + 1, 1);
-    if (!text) return hw__fail_memory(err, "the prompt", n, 1);
-    for (size_t t = 0; t < run->n_prompt; t++)
-        if (run->tokens[t].n_bytes) memcpy(text + run->tokens[t].begin, run->tokens[t].bytes, run->tokens[t].n_bytes);
-    hw_err rc = hw__run_set_prompt(run, text, n, err);
-    free(text);
-    return rc;
-}
-
 hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *b, hw_error *err) {
     if (!b || !b->trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL, or finished already: a builder is needed");
     hw_run *run = b->run;
@@ -197,7 +178,7 @@ hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *b, hw_error *er
     if (n != T && n + 1 != T)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu rows and %zu tokens: as many rows, or all but the last token's", n,
                         T);
-    hw_err rc = set_prompt(run, err);
+    hw_err rc = hw__run_join_prompt(run, err);
     if (rc == HW_OK) rc = hw__thinking_roles(run, err);
     if (rc != HW_OK) return rc;
     run->stop = HW_STOP_GIVEN;

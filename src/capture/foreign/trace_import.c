@@ -24,17 +24,6 @@ static hw_err add_tokens(hw_run *run, const hw__import_info *info, hw_error *err
     return hw__thinking_roles(run, err);
 }
 
-static hw_err join_prompt(hw_run *run, hw_error *err) {
-    size_t n = run->n_prompt ? run->tokens[run->n_prompt - 1].end : 0;
-    char *text = hw__alloc(n, 1);
-    if (!text) return hw__fail_memory(err, "the prompt", n, 1);
-    for (size_t t = 0; t < run->n_prompt; t++)
-        if (run->tokens[t].n_bytes) memcpy(text + run->tokens[t].begin, run->tokens[t].bytes, run->tokens[t].n_bytes);
-    hw_err rc = hw__run_set_prompt(run, text, n, err);
-    free(text);
-    return rc;
-}
-
 static hw_err replay(hw_trace *trace, hw__engine *engine, hw_error *err) {
     size_t n_tokens = trace->run->n_tokens;
     hw__capture capture = {.trace = trace, .sinks = trace->run->model.has_sinks};
@@ -55,7 +44,7 @@ static hw_err import(hw_trace **out, hw__input from, hw_fuse fuse, hw_error *err
     if (rc != HW_OK) goto out;
     run->causal = info->causal;
     run->stop = HW_STOP_GIVEN;
-    if ((rc = add_tokens(run, info, err)) != HW_OK || (rc = join_prompt(run, err)) != HW_OK) goto out;
+    if ((rc = add_tokens(run, info, err)) != HW_OK || (rc = hw__run_join_prompt(run, err)) != HW_OK) goto out;
     if ((rc = hw__trace_new(&trace, run, info->n_tokens, err)) != HW_OK) goto out;
     run = NULL; /* owned by the trace now */
     if ((rc = replay(trace, engine, err)) != HW_OK) goto out;
