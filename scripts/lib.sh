@@ -32,6 +32,21 @@ pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check "$@" "${quiet[@]}"
 }
 
+# python_environment FOLDER REQUIREMENTS WHAT: the packages pinned in REQUIREMENTS in an environment of their own.
+# Changes nothing if they are there.
+python_environment() {
+    local folder=$1 wanted=$2 what=$3 stamp
+    stamp=$folder/$(basename "$wanted")
+    cmp -s "$wanted" "$stamp" && "$folder/bin/python" -c '' 2>/dev/null && return
+    say "installing $what"
+    rm -rf "$folder"
+    python3 -m venv "$folder" || die "python3 -m venv failed; Debian needs the package python3-venv"
+    "$folder/bin/python" -m pip --disable-pip-version-check install -qq --require-hashes -r "$wanted" ||
+        die "could not install what $(basename "$wanted") lists; run this again when the network is back"
+    cp "$wanted" "$stamp.partial"
+    mv "$stamp.partial" "$stamp"
+}
+
 # fetch REQUIREMENT FILE SHA256 [PIP OPTION...]: downloads the package's FILE into build/downloads. pip checks the hash
 # before it opens the file.
 fetch() {

@@ -17,16 +17,5 @@ if ! cmp -s "$wanted" "$stamp" || ! "$venv/bin/python" -c '' 2>/dev/null; then
 fi
 
 # The clients of test_clients.py have an environment of their own: nothing else of the tests sees their packages.
-wanted=$root/requirements-clients.txt
-clients=$root/build/clients
-stamp=$clients/requirements-clients.txt
-
-cmp -s "$wanted" "$stamp" && "$clients/bin/python" -c '' 2>/dev/null && exit 0
-
-say "installing OpenAI's, Anthropic's and Cohere's clients into build/clients (150 MB, about 40 s)"
-rm -rf "$clients"
-python3 -m venv "$clients" || die "python3 -m venv failed; Debian needs the package python3-venv"
-"$clients/bin/python" -m pip --disable-pip-version-check install -qq --require-hashes -r "$wanted" ||
-    die "could not install what requirements-clients.txt lists; run this again when the network is back"
-cp "$wanted" "$stamp.partial"
-mv "$stamp.partial" "$stamp"
+python_environment "$root/build/clients" "$root/requirements-clients.txt" \
+    "OpenAI's, Anthropic's and Cohere's clients into build/clients (150 MB, about 40 s)"
