@@ -146,24 +146,6 @@ static int32_t simple_loop_of_ext(setup *s) {
 
 /* ------------------------------------------------------------------ comparing */
 
-static void assert_same_tokens(const hw_run *a, const hw_run *b) {
-    assert_int_equal(hw_run_n_tokens(a), hw_run_n_tokens(b));
-    assert_int_equal(hw_run_n_prompt(a), hw_run_n_prompt(b));
-    for (size_t i = 0; i < hw_run_n_tokens(a); i++) {
-        hw_token x = hw_run_token(a, i), y = hw_run_token(b, i);
-        assert_int_equal(x.id, y.id);
-        assert_int_equal(x.role, y.role);
-        assert_int_equal(x.begin, y.begin);
-        assert_int_equal(x.end, y.end);
-        assert_memory_equal(&x.logprob, &y.logprob, sizeof x.logprob);
-        assert_int_equal(x.n_alternatives, y.n_alternatives);
-        for (int32_t k = 0; k < x.n_alternatives; k++) {
-            assert_int_equal(x.alternatives[k].id, y.alternatives[k].id);
-            assert_memory_equal(&x.alternatives[k].logprob, &y.alternatives[k].logprob, sizeof(float));
-        }
-    }
-}
-
 static void assert_same_rows(const hw_trace *a, const hw_trace *b) {
     assert_int_equal(a->n_layers, b->n_layers);
     for (size_t l = 0; l < a->n_layers; l++)

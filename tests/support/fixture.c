@@ -300,3 +300,21 @@ hw_attribution *make_attribution(hw_run *run, const hw_method_params *params, si
     assert_int_equal(hw__attribution_diagnose(a, NULL), HW_OK);
     return a;
 }
+
+void assert_same_tokens(const hw_run *a, const hw_run *b) {
+    assert_int_equal(hw_run_n_tokens(a), hw_run_n_tokens(b));
+    assert_int_equal(hw_run_n_prompt(a), hw_run_n_prompt(b));
+    for (size_t i = 0; i < hw_run_n_tokens(a); i++) {
+        hw_token x = hw_run_token(a, i), y = hw_run_token(b, i);
+        assert_int_equal(x.id, y.id);
+        assert_int_equal(x.role, y.role);
+        assert_int_equal(x.begin, y.begin);
+        assert_int_equal(x.end, y.end);
+        assert_memory_equal(&x.logprob, &y.logprob, sizeof x.logprob);
+        assert_int_equal(x.n_alternatives, y.n_alternatives);
+        for (int32_t k = 0; k < x.n_alternatives; k++) {
+            assert_int_equal(x.alternatives[k].id, y.alternatives[k].id);
+            assert_memory_equal(&x.alternatives[k].logprob, &y.alternatives[k].logprob, sizeof(float));
+        }
+    }
+}

@@ -95,6 +95,9 @@ const char *zoo_model_path(const char *name);
 /* Opens it. */
 hw_model *open_zoo_model(const char *name, const hw_model_params *params);
 
+/* Ids, roles, bytes, log probabilities and alternatives of all tokens are equal, bit for bit. */
+void assert_same_tokens(const hw_run *a, const hw_run *b);
+
 /* The message holds `part`; the code is `code`. */
 #define assert_error(err, rc, code, part) assert_error_at(err, rc, code, part, __FILE__, __LINE__)
 void assert_error_at(const hw_error *err, hw_err rc, hw_err code, const char *part, const char *file, int line);

@@ -26,23 +26,6 @@ static void assert_same_rows(const hw_trace *a, const hw_trace *b, size_t n_toke
     }
 }
 
-static void assert_same_tokens(const hw_run *a, const hw_run *b) {
-    assert_int_equal(hw_run_n_tokens(a), hw_run_n_tokens(b));
-    for (size_t t = 0; t < hw_run_n_tokens(a); t++) {
-        hw_token x = hw_run_token(a, t), y = hw_run_token(b, t);
-        assert_int_equal(x.id, y.id);
-        assert_int_equal(x.role, y.role);
-        assert_int_equal(x.begin, y.begin);
-        assert_int_equal(x.end, y.end);
-        assert_memory_equal(&x.logprob, &y.logprob, sizeof x.logprob);
-        assert_int_equal(x.n_alternatives, y.n_alternatives);
-        for (int32_t i = 0; i < x.n_alternatives; i++) {
-            assert_int_equal(x.alternatives[i].id, y.alternatives[i].id);
-            assert_true(x.alternatives[i].logprob == y.alternatives[i].logprob);
-        }
-    }
-}
-
 /* ------------------------------------------------------------------ heads to one row */
 
 static double fused_by_hand(hw_fuse fuse, size_t n_heads, size_t l, size_t q, size_t k) {
