@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from browser import until_painted
 from conftest import accessibility_faults, sources, token
 from documents import attribution, run
 from test_report import PROMPT, SEGMENTS, river
@@ -13,6 +14,8 @@ def finger(page):
 
     def send(kind, *points):
         devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+        until_painted(page)
+
     return send
 
 
