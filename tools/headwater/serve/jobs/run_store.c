@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum { SCHEMA = 2, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MAX = 1000 };
+enum { CHUNK = 1 << 18, LOG_PAGES = 64, ERASED_AT_ONCE = 1 << 17 }; /* see "a full disk" */
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
@@ -107,6 +108,15 @@ static bool changed(store *s, bool ok, int64_t id, hw_error *err) {
     return ok || fail_db(s, err);
 }
 
+/* *out <- the number that a query returns. */
+static bool number(int64_t *out, store *s, const char *sql) {
+    sqlite3_stmt *q = prepare(s, sql, "");
+    bool ok = q && sqlite3_step(q) == SQLITE_ROW;
+    if (ok) *out = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return ok;
+}
+
 static void lock(store *s) { pthread_mutex_lock(&s->mutex); }
 static void unlock(store *s) { pthread_mutex_unlock(&s->mutex); }
 
@@ -128,6 +138,61 @@ static char *copy(span_of_text text) {
     memcpy(out, text.bytes, text.n);
     out[text.n] = 0;
     return out;
+}
+
+/* ------------------------------------------------------------------ a full disk */
+
+/* Runs can be deleted where no file can grow: the file has the space of every page in the log, so that the log can be
+ * copied into it and begin anew, in the space that the log has itself. */
+
+/* Takes the file's space for all pages of this transaction, and one chunk more for those of small ones. */
+static bool reserve(store *s, hw_error *err) {
+    int64_t n_pages, page;
+    if (s->in_memory) return true;
+    if (!number(&n_pages, s, "PRAGMA page_count") || !number(&page, s, "PRAGMA page_size")) return fail_db(s, err);
+    sqlite3_int64 n_bytes = n_pages * page + CHUNK;
+    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_SIZE_HINT, &n_bytes) == SQLITE_OK) return true;
+    return error_set(err, ERR_STORE_FULL, "the store of runs cannot be written: %s", sqlite3_errstr(SQLITE_FULL));
+}
+
+/* Ends a transaction that may add to the file, or undoes it. */
+static bool commit(store *s, bool ok, hw_error *err) {
+    ok = ok && reserve(s, err) && (execute(s, "COMMIT") || fail_db(s, err));
+    if (!ok) execute(s, "ROLLBACK"); /* has no effect if the transaction has not begun */
+    return ok;
+}
+
+/* A transaction of one statement, which is released. */
+static bool run_reserved(store *s, sqlite3_stmt *q, hw_error *err) {
+    bool ok = (q && execute(s, "BEGIN IMMEDIATE") && sqlite3_step(q) == SQLITE_DONE) || fail_db(s, err);
+    sqlite3_finalize(q);
+    return commit(s, ok, err);
+}
+
+static bool restart_log(store *s) { return execute(s, "PRAGMA wal_checkpoint(RESTART)"); }
+
+/* Gives the log the space of some pages: setting the version writes one. */
+static void fill_log(store *s) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%d", SCHEMA);
+    for (int i = 0; i < LOG_PAGES && execute(s, sql); i++) continue;
+    restart_log(s);
+}
+
+/* Overwrites one value of a run with zeros, as much at a time as the log holds. */
+static bool erase_value(store *s, const char *table, const char *column, int64_t id) {
+    static const char zeros[ERASED_AT_ONCE];
+    for (int at = 0, size = 1, n; at < size; at += n) {
+        sqlite3_blob *blob = NULL;
+        int opened = sqlite3_blob_open(s->db, "main", table, column, id, 1, &blob);
+        if (opened == SQLITE_ERROR) return true; /* no such row, or NULL */
+        if (opened != SQLITE_OK) return false;
+        size = sqlite3_blob_bytes(blob);
+        n = size - at < ERASED_AT_ONCE ? size - at : ERASED_AT_ONCE;
+        bool ok = sqlite3_blob_write(blob, zeros, n, at) == SQLITE_OK;
+        if (sqlite3_blob_close(blob) != SQLITE_OK || !ok || !restart_log(s)) return false;
+    }
+    return true;
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -160,15 +225,6 @@ bool store_default_path(char **out, hw_error *err) {
     return false;
 }
 
-/* *out <- the number that a query returns. */
-static bool number(int64_t *out, store *s, const char *sql) {
-    sqlite3_stmt *q = prepare(s, sql, "");
-    bool ok = q && sqlite3_step(q) == SQLITE_ROW;
-    if (ok) *out = sqlite3_column_int64(q, 0);
-    sqlite3_finalize(q);
-    return ok;
-}
-
 static bool fail_open(store *s, const char *path, hw_error *err) {
     if (sqlite3_errcode(s->db) == SQLITE_BUSY)
         return error_set(err, ERR_STORE,
@@ -196,10 +252,16 @@ static bool prepare_file(store *s, const char *path, hw_error *err) {
     if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
         return fail_open(s, path, err);
     if (!check_file(&older, s, path, err)) return false;
-    return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
-            (!older || execute(s, "BEGIN; ALTER TABLE runs ADD COLUMN failure TEXT; PRAGMA user_version=2; COMMIT;")) &&
-            execute(s, schema)) ||
-           fail_open(s, path, err);
+    int chunk = CHUNK;
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+    if (!execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;"))
+        return fail_open(s, path, err);
+    restart_log(s); /* one that a crash left, on a full disk */
+    if ((older && !execute(s, "BEGIN; ALTER TABLE runs ADD COLUMN failure TEXT; PRAGMA user_version=2; COMMIT;")) ||
+        !execute(s, schema))
+        return fail_open(s, path, err);
+    if (!s->in_memory) fill_log(s);
+    return true;
 }
 
 /* Creates a new file that only its owner can read. */
@@ -272,18 +334,22 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
                  STORE_MEMORY_RUNS - 1);
         ok = execute(s, sql);
     }
-    ok = ok && run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
-                           "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
-                           preview(request_preview(r)), request));
-    int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, err);
+    ok = ok && run_reserved(s,
+                            prepare(s,
+                                    "INSERT INTO runs(name, created, model, sha, prompt, request)"
+                                    " VALUES(?,?,?,?,?,?)",
+                                    "ntttnt", r->name, created, *model->name ? model->name : model->path,
+                                    model->sample_sha256, preview(request_preview(r)), request),
+                            err);
+    int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     unlock_changed(s, ok, id);
     return id;
 }
 
 bool store_progress(store *s, int64_t id, span_of_text completion, hw_error *err) {
     lock(s);
-    bool ok = run(prepare(s, "UPDATE runs SET completion=? WHERE id=?", "bi", completion, id)) || fail_db(s, err);
+    bool ok = run_reserved(s, prepare(s, "UPDATE runs SET completion=? WHERE id=?", "bi", completion, id), err);
     unlock(s);
     return ok;
 }
@@ -336,8 +402,7 @@ bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
                                    " WHERE id=?",
                                    "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id)),
                        id, err);
-    ok = ok && keep_trace(s, id, what->trace_path, err) && (execute(s, "COMMIT") || fail_db(s, err));
-    if (!ok) execute(s, "ROLLBACK"); /* has no effect if the transaction has not begun */
+    ok = commit(s, ok && keep_trace(s, id, what->trace_path, err), err);
     return unlock_changed(s, ok, id);
 }
 
@@ -487,12 +552,23 @@ static bool delete_finished(store *s, int64_t id) {
     return run(prepare(s, "DELETE FROM runs WHERE id=? AND (document IS NOT NULL OR failure IS NOT NULL)", "i", id));
 }
 
+/* The same for a run whose pages are more than the log has space for: they are overwritten bit by bit, and the deletion
+ * itself then changes only those that list them. */
+static bool erase_finished(store *s, int64_t id, hw_error *err) {
+    static const char *const values[][2] = {
+        {"traces", "bytes"}, {"runs", "document"}, {"runs", "completion"}, {"runs", "request"}, {"runs", "prompt"}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (!erase_value(s, values[i][0], values[i][1], id)) return fail_db(s, err);
+    bool ok = (execute(s, "PRAGMA secure_delete=FAST") && delete_finished(s, id)) || fail_db(s, err);
+    execute(s, "PRAGMA secure_delete=ON");
+    return ok;
+}
+
 bool store_delete(store *s, int64_t id, hw_error *err) {
     lock(s);
     bool ok = delete_finished(s, id);
-    /* A full disk: what is overwritten needs the log, which begins anew once its pages are in the file. */
-    if (!ok && is_full(s) && execute(s, "PRAGMA wal_checkpoint(TRUNCATE)")) ok = delete_finished(s, id);
-    if (!ok) fail_db(s, err);
+    if (!ok && is_full(s)) ok = restart_log(s) && delete_finished(s, id);
+    if (!ok) ok = is_full(s) && restart_log(s) ? erase_finished(s, id, err) : fail_db(s, err);
     bool gone = ok && sqlite3_changes(s->db) > 0;
     char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, err) : NULL;
     if (name) error_set(err, ERR_UNFINISHED, "run %lld is being made: stop its job first", (long long)id);
@@ -551,7 +627,8 @@ bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *membe
     bool ok = text != NULL;
     if (document && damaged) error_set(err, ERR_STORE, "the document of run %lld is damaged", (long long)id);
     if (document && !ok && !damaged) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
-    if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, err);
+    ok = ok && run_reserved(s, prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id), err) &&
+         (sqlite3_changes(s->db) > 0 || fail_missing(id, err));
     unlock_changed(s, ok, id);
     free(document);
     free(text);
