@@ -1253,10 +1253,11 @@ typedef struct hw_trace_builder_params {
     size_t size;
     size_t n_layers, n_heads; /* L and H of the attention weights */
     size_t n_prompt;          /* m >= 1: the first tokens are the prompt, the others the completion */
-    size_t max_tokens;        /* T is at most this, which is more than m */
+    size_t max_tokens;        /* T is at most this. m itself: there is no completion, and every row is explained */
     hw_fuse fuse;             /* how heads are fused to one row */
     bool sinks;               /* learned sinks: rows may sum to less than 1 */
     const char *model;        /* a name for it; NULL: none */
+    bool bidirectional;       /* rows have weights on later tokens (an encoder reads the prompt): T is max_tokens */
 } hw_trace_builder_params;
 HW_API void hw_trace_builder_params_init(hw_trace_builder_params *params, size_t size);
 static inline hw_trace_builder_params hw_trace_builder_params_default(void) {
@@ -1273,13 +1274,15 @@ HW_API void hw_trace_builder_free(hw_trace_builder *builder);
 HW_API hw_err hw_trace_builder_token(hw_trace_builder *builder, const char *bytes, size_t n_bytes, int32_t id,
                                      float logprob, hw_error *err);
 /* Appends the rows of the next tokens: weights [L, H, n_rows, n_keys], copied. Columns are tokens from 0 on; there are
- * at least as many as the last row has, and those after a row's own are 0. One step of a generation: n_rows 1. Rows and
- * tokens may be appended in any order. After an error the builder is as it was before. Errors: ARGUMENT (shape, a
- * weight on a later column), ENGINE (NaN, a negative weight, a sum that is not 1: layer, head, row), MEMORY. */
+ * at least as many as the last row has (bidirectional: max_tokens), and those after a row's own are 0. One step of a
+ * generation: n_rows 1. Rows and tokens may be appended in any order. After an error the builder is as it was before.
+ * Errors: ARGUMENT (shape, a weight on a later column), ENGINE (NaN, a negative weight, a sum that is not 1: layer,
+ * head, row), MEMORY. */
 HW_API hw_err hw_trace_builder_rows(hw_trace_builder *builder, const float *rows, size_t n_rows, size_t n_keys,
                                     hw_error *err);
-/* Makes the trace; the builder can then only be freed. The last token's row may be missing: methods that explain by the
- * token's own row refuse it then, and it cannot be saved. Errors: ARGUMENT (no completion, missing rows), MEMORY. */
+/* Makes the trace; the builder can then only be freed. The row of a completion's last token may be missing: methods that
+ * explain by the token's own row refuse it then, and it cannot be saved. Errors: ARGUMENT (no completion, although
+ * max_tokens is more than m; missing rows), MEMORY. */
 HW_API hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *builder, hw_error *err);
 
 #ifdef __cplusplus

@@ -904,6 +904,7 @@ class hw_trace_builder_params(Structure):
     fuse: int
     sinks: bool
     model: bytes | None
+    bidirectional: bool
     _fields_ = [
         ("size", c_size_t),
         ("n_layers", c_size_t),
@@ -913,6 +914,7 @@ class hw_trace_builder_params(Structure):
         ("fuse", c_int),
         ("sinks", c_bool),
         ("model", c_char_p),
+        ("bidirectional", c_bool),
     ]
 
 

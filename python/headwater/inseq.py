@@ -216,9 +216,12 @@ def _attention(sequence: Mapping[str, Any], model: str, i: int) -> Result:
     for k in range(start, end):
         rows[:, k - 1] = 0
         rows[:, k - 1, :k] = numpy.nan_to_num(scores[:k, k - start]).T
-    result = from_attentions(
-        rows, tokens[:end], n_prompt=start, methods="attention", columns="all", sinks=True, name=model
-    )
+    try:
+        result = from_attentions(
+            rows, tokens[:end], n_prompt=start, methods="attention", columns="all", sinks=True, name=model
+        )
+    except ArgumentError as error:  # here the rows are a file's
+        raise FormatError(f"{what}: {error}") from None
     result.drop_trace()
     if not math.isfinite(float(result.values.sum())):
         raise FormatError(f"{what}: its scores are not finite")

@@ -31,7 +31,7 @@ class Token:
     bytes: bytes
     """Exact bytes; may be part of a character."""
     id: int
-    """In the model's vocabulary; -1 for an import."""
+    """In the vocabulary of its model; -1: not known."""
     role: str
     """"prompt", "completion", "special" or "template"."""
     begin: int

@@ -1,6 +1,7 @@
 """Attention from elsewhere: arrays, and models of the library transformers."""
 
 import json
+import struct
 
 import numpy
 import pytest
@@ -25,6 +26,70 @@ def rollout(layers):
         composed = (mean + numpy.eye(len(mean))) / 2 @ composed
         made.append(composed)
     return numpy.stack(made, -1)
+
+
+def as_file(attention, dtype="F32", **metadata):
+    """Exported attention, [L, H, T, T]: what `headwater.read` reads."""
+    data = attention.tobytes()
+    tensor = {"dtype": dtype, "shape": attention.shape, "data_offsets": [0, len(data)]}
+    header = json.dumps({"__metadata__": metadata, "attention": tensor}).encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
+@pytest.mark.parametrize(("causal", "arguments", "metadata"), [
+    (True, {"n_prompt": 4}, {"m": "4"}),
+    (True, {"n_prompt": 4, "row": "own", "residual": 0.2}, {"m": "4"}),
+    (True, {}, {}),
+    (False, {}, {}),
+    (False, {"fuse": "max"}, {}),
+    (False, {"n_prompt": 4, "causal": False}, {"m": "4", "causal": "false"}),
+    (True, {"n_prompt": 4, "sinks": True}, {"m": "4", "sinks": "true"}),
+])
+def test_arrays_and_files_are_the_same_way_in(causal, arguments, metadata, monkeypatch):
+    """Built row by row, in blocks of two here, as read from a file that has the same weights."""
+    monkeypatch.setattr(headwater.foreign, "BLOCK_BYTES", 4 * 3 * 2 * 7 * 2)
+    layers = random_attention((3, 2, 7, 7), causal)
+    if "sinks" in arguments:
+        layers *= numpy.float32(0.75)
+    tokens = list("abcdefg")
+    built = headwater.from_attentions(layers, tokens, **arguments)
+    settings = {name: arguments[name] for name in ("row", "residual") if name in arguments}
+    if "fuse" in arguments:
+        source = as_file(layers, tokens=json.dumps(tokens))
+        trace = headwater.result.import_attention(source, headwater.c_api.HW_FUSE_MAX)
+        read = headwater.result.explain_trace(trace, built.keys(), by=None, settings={})
+    else:
+        read = headwater.read(as_file(layers, tokens=json.dumps(tokens), **metadata), built.keys(), **settings)
+    assert list(read) == list(built) == ["rollout", "attention"]
+    for method in read:
+        numpy.testing.assert_array_equal(built[method].values, read[method].values)
+        numpy.testing.assert_array_equal(built[method].outside, read[method].outside)
+    assert (built.columns, built.prompt, built.completion) == (read.columns, read.prompt, read.completion)
+    assert built.run.is_causal == read.run.is_causal == causal
+
+
+def test_half_precision_is_the_same_way_in():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layers = torch.tensor(random_attention((3, 2, 7, 7), True))
+    for kind, dtype, raw in ((torch.bfloat16, "BF16", torch.uint16), (torch.float16, "F16", torch.float16)):
+        half = layers.to(kind)
+        built = headwater.from_attentions(list(half), n_prompt=4)
+        read = headwater.read(as_file(half.view(raw).numpy(), dtype, m="4"), built.keys())
+        for method in read:
+            numpy.testing.assert_array_equal(built[method].values, read[method].values)
+    with pytest.raises(headwater.ArgumentError, match="sums to"):
+        headwater.from_attentions((layers * 0.99).bfloat16(), n_prompt=4)
+
+
+def test_what_is_known_of_tokens_is_kept():
+    attention = numpy.tril(numpy.ones((2, 4, 4))) / numpy.arange(1, 5)[:, None]
+    smile = "🙂".encode()
+    result = headwater.from_attentions(attention, ["a", smile[:2], smile[2:], " b"], n_prompt=3, ids=[5, 6, 7, 8],
+                                       logprobs=[float("nan")] * 3 + [-0.5])
+    assert result.prompt == "a🙂" and [t.id for t in result.tokens] == [5, 6, 7, 8]
+    assert result.tokens[3].logprob == -0.5 and numpy.isnan(result.tokens[0].logprob)
+    with pytest.raises(headwater.ArgumentError, match="log probability 1"):
+        headwater.from_attentions(attention, n_prompt=2, logprobs=[1] * 4)
 
 
 def test_causal_rows_with_a_prompt():
@@ -64,17 +129,22 @@ def test_an_encoder_decoder_is_followed_into_its_source():
 
 def test_what_is_no_attention_is_refused():
     layers = random_attention((2, 2, 4, 4), False)
-    with pytest.raises(headwater.FormatError, match="after it"):
+    with pytest.raises(headwater.ArgumentError, match="after it"):
         headwater.from_attentions(layers, n_prompt=2)
-    with pytest.raises(headwater.FormatError, match="sum to"):
+    with pytest.raises(headwater.ArgumentError, match="layer 0, head 0, row 0 sums to 0.5"):
         headwater.from_attentions(layers / 2)
+    with pytest.raises(headwater.ArgumentError, match="row 0 sums to nan"):
+        headwater.from_attentions(layers * float("nan"))
+    for n_prompt in (0, -1, 4):
+        with pytest.raises(headwater.ArgumentError, match=f"n_prompt is {n_prompt}: 1 to 3"):
+            headwater.from_attentions(layers, n_prompt=n_prompt)
     with pytest.raises(headwater.ArgumentError, match="batch of 2"):
         headwater.from_attentions([layers])
     with pytest.raises(headwater.ArgumentError, match="no layers"):
         headwater.from_attentions([])
     with pytest.raises(headwater.ArgumentError, match="alike"):
         headwater.from_attentions([layers[0], layers[1][:, :3, :3]])
-    with pytest.raises(headwater.FormatError, match="list of 4 strings"):
+    with pytest.raises(headwater.ArgumentError, match="tokens are 1: the attention has 4 tokens"):
         headwater.from_attentions(layers, ["a"])
 
 
@@ -196,7 +266,26 @@ def test_a_decoder_of_transformers(transformers):
     numpy.testing.assert_allclose(result.values, expected[2 : 2 + n, :3], atol=1e-5)
     given = headwater.from_transformers(model, Words(), "the cat", completion="sat on", methods="rollout", row="own")
     assert given.prompt == " the cat" and given.completion == " sat on"
+    whole = torch.tensor([[2, 3, 4, 5]])
+    chosen = model(whole).logits[0].log_softmax(-1)[[1, 2], [4, 5]].tolist()
+    assert [t.id for t in given.tokens] == whole[0].tolist()
+    assert [t.logprob for t in given.tokens[2:]] == pytest.approx(chosen, abs=1e-5)
     assert headwater.from_transformers(model.bfloat16(), Words(), "the cat", completion="sat")["rollout"].shape[0] == 1
+
+
+def test_parts_of_a_character_are_exact(transformers):
+    """Byte-level vocabularies: tokens of an emoji that is split have its bytes."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(headwater.foreign._byte_letters())
+    raw = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>")
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=257, max_position_embeddings=64, **TINY))
+    result = headwater.from_transformers(model, tokenizer, "é 🙂", completion="日<end>", methods="rollout")
+    assert result.prompt == "é 🙂" and result.completion == "日<end>"
+    assert [t.bytes for t in result.tokens[:4]] == ["é".encode()[:1], "é".encode()[1:], b" ", "🙂".encode()[:1]]
 
 
 def test_an_encoder_of_transformers(transformers):

@@ -12,6 +12,7 @@ struct hw_trace_builder {
     hw_trace *trace;
     hw__capture capture;
     size_t n_layers, n_heads, n_prompt, max_tokens;
+    bool bidirectional;
 };
 
 static const hw_trace_builder_params defaults = {.size = sizeof defaults};
@@ -27,11 +28,11 @@ static hw_err check_params(const hw_trace_builder_params *p, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "n_layers is %zu: 1 to %d are accepted", p->n_layers, MAX_LAYERS);
     if (p->n_heads < 1 || p->n_heads > MAX_HEADS)
         return hw__fail(err, HW_ERR_ARGUMENT, "n_heads is %zu: 1 to %d are accepted", p->n_heads, MAX_HEADS);
-    if (p->n_prompt < 1 || p->max_tokens <= p->n_prompt || p->max_tokens > INT32_MAX)
+    if (p->n_prompt < 1 || p->max_tokens < p->n_prompt || p->max_tokens > INT32_MAX)
         return hw__fail(
             err, HW_ERR_ARGUMENT,
-            "n_prompt is %zu and max_tokens %zu: at least one prompt token, more tokens in all, and at most "
-            "%d are accepted",
+            "n_prompt is %zu and max_tokens %zu: at least one prompt token, in all as many or more, and at most %d "
+            "are accepted",
             p->n_prompt, p->max_tokens, INT32_MAX);
     if ((unsigned)p->fuse > HW_FUSE_MIN)
         return hw__fail(err, HW_ERR_ARGUMENT, "fuse is %d: mean, max or min", (int)p->fuse);
@@ -57,7 +58,9 @@ static hw_err make_run(hw_run **out, const hw_trace_builder_params *p, const int
         .host_rows = true,
     };
     const hw__run_options options = {.run = {.fuse = p->fuse, .top_p = 1}};
-    return hw__run_new(out, &info, &options, err);
+    hw_err rc = hw__run_new(out, &info, &options, err);
+    if (rc == HW_OK) (*out)->causal = !p->bidirectional;
+    return rc;
 }
 
 hw_err hw_trace_builder_new(hw_trace_builder **out, const hw_trace_builder_params *params, hw_error *err) {
@@ -74,6 +77,7 @@ hw_err hw_trace_builder_new(hw_trace_builder **out, const hw_trace_builder_param
         b->n_heads = p.n_heads;
         b->n_prompt = p.n_prompt;
         b->max_tokens = p.max_tokens;
+        b->bidirectional = p.bidirectional;
         rc = make_run(&b->run, &p, layers, err);
     }
     if (rc == HW_OK) rc = hw__trace_new(&b->trace, b->run, p.max_tokens, err);
@@ -120,37 +124,42 @@ hw_err hw_trace_builder_token(hw_trace_builder *b, const char *bytes, size_t n_b
     return hw__run_add_token(run, &token, err);
 }
 
+/* Columns of row q. */
+static size_t row_width(const hw_trace_builder *b, size_t q) { return b->bidirectional ? b->max_tokens : q + 1; }
+
 /* Columns after a row's own must be 0. *error: the largest distance of a sum from 1. */
-static hw_err check_causal(double *error, const hw_trace_builder *b, const float *rows, size_t n_rows, size_t n_keys,
-                           hw_error *err) {
+static hw_err check_columns(double *error, const hw_trace_builder *b, const float *rows, size_t n_rows, size_t n_keys,
+                            hw_error *err) {
     size_t at = b->trace->n_rows;
     for (size_t i = 0; i < b->n_layers * b->n_heads * n_rows; i++) {
         const float *row = rows + i * n_keys;
-        size_t q = at + i % n_rows;
+        size_t q = at + i % n_rows, n = row_width(b, q);
         double sum = 0;
-        for (size_t k = 0; k <= q; k++) sum += row[k];
+        for (size_t k = 0; k < n; k++) sum += row[k];
         if (fabs(1 - sum) > *error) *error = fabs(1 - sum);
-        for (size_t k = q + 1; k < n_keys; k++)
+        for (size_t k = n; k < n_keys; k++)
             if (row[k] != 0)
                 return hw__fail(err, HW_ERR_ARGUMENT,
-                                "layer %zu, head %zu, row %zu puts %g on column %zu, which comes after it",
-                                i / n_rows / b->n_heads, i / n_rows % b->n_heads, q, row[k], k);
+                                "layer %zu, head %zu, row %zu puts %g on column %zu, which comes after %s",
+                                i / n_rows / b->n_heads, i / n_rows % b->n_heads, q, row[k], k,
+                                b->bidirectional ? "the last token" : "it");
     }
     return HW_OK;
 }
 
 hw_err hw_trace_builder_rows(hw_trace_builder *b, const float *rows, size_t n_rows, size_t n_keys, hw_error *err) {
     if (!b || !rows) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a builder and rows are needed");
-    size_t at = b->trace->n_rows, cells;
+    size_t at = b->trace->n_rows, cells, needed;
     if (n_rows < 1 || n_rows > b->max_tokens - at)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu rows after %zu: max_tokens is %zu", n_rows, at, b->max_tokens);
-    if (n_keys < at + n_rows)
+    needed = row_width(b, at + n_rows - 1);
+    if (n_keys < needed)
         return hw__fail(err, HW_ERR_ARGUMENT, "rows %zu to %zu have %zu columns: the last one needs %zu", at,
-                        at + n_rows - 1, n_keys, at + n_rows);
+                        at + n_rows - 1, n_keys, needed);
     if (!hw__mul(&cells, b->n_layers * b->n_heads * n_rows, n_keys))
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu columns are too many", n_keys);
     double error = b->run->model.row_error;
-    hw_err rc = check_causal(&error, b, rows, n_rows, n_keys, err);
+    hw_err rc = check_columns(&error, b, rows, n_rows, n_keys, err);
     const hw__sink sink = hw__capture_sink(&b->capture);
     for (size_t l = 0; rc == HW_OK && l < b->n_layers; l++) {
         const hw__heads heads = {.attn = rows + l * b->n_heads * n_rows * n_keys,
@@ -168,22 +177,33 @@ hw_err hw_trace_builder_rows(hw_trace_builder *b, const float *rows, size_t n_ro
     return HW_OK;
 }
 
+static hw_err check_complete(const hw_trace_builder *b, hw_error *err) {
+    size_t T = b->run->n_tokens, n = b->trace->n_rows;
+    bool encoder = b->max_tokens == b->n_prompt, fixed = encoder || b->bidirectional;
+    if (!encoder && T <= b->n_prompt)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens, of which %zu are the prompt: there is no completion", T,
+                        b->n_prompt);
+    if (fixed && T != b->max_tokens)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "%zu tokens: max_tokens, %zu, are needed where every row is explained or "
+                        "reads later tokens",
+                        T, b->max_tokens);
+    if (n != T && (fixed || n + 1 != T))
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu rows and %zu tokens: as many rows%s", n, T,
+                        fixed ? " are needed" : ", or all but the last token's");
+    return HW_OK;
+}
+
 hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *b, hw_error *err) {
     if (!b || !b->trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL, or finished already: a builder is needed");
     hw_run *run = b->run;
-    size_t T = run->n_tokens, n = b->trace->n_rows;
-    if (T <= b->n_prompt)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens, of which %zu are the prompt: there is no completion", T,
-                        b->n_prompt);
-    if (n != T && n + 1 != T)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu rows and %zu tokens: as many rows, or all but the last token's", n,
-                        T);
-    hw_err rc = hw__run_join_prompt(run, err);
+    hw_err rc = check_complete(b, err);
+    if (rc == HW_OK) rc = hw__run_join_prompt(run, err);
     if (rc == HW_OK) rc = hw__thinking_roles(run, err);
     if (rc != HW_OK) return rc;
     run->stop = HW_STOP_GIVEN;
     b->trace->growing = false;
-    b->trace->lacks_last = n + 1 == T;
+    b->trace->lacks_last = b->trace->n_rows + 1 == run->n_tokens;
     *out = b->trace;
     b->trace = NULL;
     b->run = NULL;

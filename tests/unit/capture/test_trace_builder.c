@@ -157,7 +157,7 @@ static void shapes_out_of_range_are_refused(void **state) {
         {offsetof(hw_trace_builder_params, n_heads), 0, "n_heads is 0"},
         {offsetof(hw_trace_builder_params, n_layers), SIZE_MAX, "n_layers is"},
         {offsetof(hw_trace_builder_params, n_prompt), 0, "n_prompt is 0"},
-        {offsetof(hw_trace_builder_params, max_tokens), M, "max_tokens 5"},
+        {offsetof(hw_trace_builder_params, max_tokens), M - 1, "max_tokens 4"},
         {offsetof(hw_trace_builder_params, max_tokens), SIZE_MAX, "max_tokens"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -220,6 +220,90 @@ static void rows_that_are_not_attention_are_refused(void **state) {
     hw_trace_free(reference);
 }
 
+/* Every token's row has a weight on each of the T. */
+static double wide_attention(const void *ctx, size_t l, size_t h, size_t q, size_t k) {
+    (void)ctx;
+    double sum = 0;
+    for (size_t i = 0; i < T; i++) sum += (double)((l + 2 * h + 3 * q + i * i) % 7 + 1);
+    return (double)((l + 2 * h + 3 * q + k * k) % 7 + 1) / sum;
+}
+
+/* Row q of an encoder's weights, [L, H, 1, T]. */
+static hw_err add_wide_row(hw_trace_builder *b, size_t q, size_t n_keys, hw_error *err) {
+    float rows[L * H * (T + 1)] = {0};
+    for (size_t l = 0; l < L; l++)
+        for (size_t h = 0; h < H; h++)
+            for (size_t k = 0; k < T; k++) rows[(l * H + h) * n_keys + k] = (float)wide_attention(NULL, l, h, q, k);
+    return hw_trace_builder_rows(b, rows, 1, n_keys, err);
+}
+
+static hw_trace_builder *start_wide(size_t n_prompt) {
+    hw_trace_builder_params p = params();
+    hw_trace_builder *b;
+    hw_error err = {0};
+    p.n_prompt = n_prompt;
+    p.bidirectional = true;
+    if (hw_trace_builder_new(&b, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return b;
+}
+
+/* n_prompt T: an encoder, whose every row is explained; M: a completion after a prompt that was read as a whole. */
+static void rows_may_read_later_tokens(void **state) {
+    (void)state;
+    static const size_t prompts[] = {T, M};
+    for (size_t i = 0; i < 2; i++) {
+        const trace_spec spec = {.n_layers = L,
+                                 .n_heads = H,
+                                 .n_prompt = prompts[i],
+                                 .n_completion = T - prompts[i],
+                                 .bidirectional = true,
+                                 .attention = wide_attention};
+        hw_trace_builder *b = start_wide(prompts[i]);
+        hw_trace *built, *whole = make_trace(&spec);
+        hw_error err = {0};
+        for (size_t t = 0; t < T; t++) {
+            add_token(b, t);
+            if (add_wide_row(b, t, T + t % 2, &err) != HW_OK) fail_msg("%s", err.msg);
+        }
+        if (hw_trace_builder_finish(&built, b, &err) != HW_OK) fail_msg("%s", err.msg);
+        hw_trace_builder_free(b);
+        assert_false(hw_run_is_causal(hw_trace_run(built)));
+        hw_attribution *a = explain(built, NULL), *w = explain(whole, NULL);
+        size_t n = hw_attribution_n_rows(w) * hw_attribution_n_columns(w) * L;
+        assert_int_equal(hw_attribution_n_rows(a), hw_attribution_n_rows(w));
+        assert_int_equal(hw_attribution_n_columns(a), prompts[i]);
+        assert_memory_equal(hw_attribution_values(a), hw_attribution_values(w), n * sizeof(float));
+        hw_attribution_free(a);
+        hw_attribution_free(w);
+        hw_trace_free(built);
+        hw_trace_free(whole);
+    }
+}
+
+static void an_encoder_that_is_not_whole_is_refused(void **state) {
+    (void)state;
+    hw_trace_builder *b = start_wide(T);
+    hw_trace *trace = NULL;
+    hw_error err = {0};
+    for (size_t t = 0; t + 1 < T; t++) {
+        add_token(b, t);
+        if (add_wide_row(b, t, T, &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    hw_err rc = hw_trace_builder_finish(&trace, b, &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "8 tokens: max_tokens, 9, are needed");
+    add_token(b, T - 1);
+    rc = hw_trace_builder_finish(&trace, b, &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "8 rows and 9 tokens: as many rows are needed");
+    rc = add_rows(b, T - 1, 1, T - 1, &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "have 8 columns: the last one needs 9");
+    float rows[L * H * (T + 1)];
+    for (size_t i = 0; i < L * H * (T + 1); i++) rows[i] = 1.0f / (T + 1);
+    rc = hw_trace_builder_rows(b, rows, 1, T + 1, &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "on column 9, which comes after the last token");
+    assert_null(trace);
+    hw_trace_builder_free(b);
+}
+
 static void log_probabilities_are_checked(void **state) {
     (void)state;
     hw_trace_builder *b = start();
@@ -241,6 +325,8 @@ int main(void) {
         cmocka_unit_test(last_row_may_be_missing),
         cmocka_unit_test(shapes_out_of_range_are_refused),
         cmocka_unit_test(rows_that_are_not_attention_are_refused),
+        cmocka_unit_test(rows_may_read_later_tokens),
+        cmocka_unit_test(an_encoder_that_is_not_whole_is_refused),
         cmocka_unit_test(log_probabilities_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
