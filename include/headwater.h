@@ -1280,8 +1280,8 @@ HW_API hw_err hw_trace_builder_token(hw_trace_builder *builder, const char *byte
  * head, row), MEMORY. */
 HW_API hw_err hw_trace_builder_rows(hw_trace_builder *builder, const float *rows, size_t n_rows, size_t n_keys,
                                     hw_error *err);
-/* Makes the trace; the builder can then only be freed. The row of a completion's last token may be missing: methods that
- * explain by the token's own row refuse it then, and it cannot be saved. Errors: ARGUMENT (no completion, although
+/* Makes the trace; the builder can then only be freed. The row of a completion's last token may be missing: methods
+ * that explain by the token's own row refuse it then, and it cannot be saved. Errors: ARGUMENT (no completion, although
  * max_tokens is more than m; missing rows), MEMORY. */
 HW_API hw_err hw_trace_builder_finish(hw_trace **out, hw_trace_builder *builder, hw_error *err);
 

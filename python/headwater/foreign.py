@@ -155,8 +155,8 @@ def _layer(one: Any, i: int) -> Any:
 
 
 def _numbers(part: Any, sinks: bool = False) -> Any:
-    """A part of a layer, [H, rows, T], as float32 in NumPy. bfloat16, which NumPy does not have, rounds each weight by up
-    to 2^-9: rows that sum to 1 within that are scaled to 1."""
+    """A part of a layer, [H, rows, T], as float32 in NumPy. bfloat16, which NumPy does not have, rounds each weight by
+    up to 2^-9: rows that sum to 1 within that are scaled to 1."""
     import numpy
 
     if not hasattr(part, "detach"):
