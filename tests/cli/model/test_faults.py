@@ -8,6 +8,7 @@ import time
 
 import pytest
 from conftest import causal, environment
+from patience import HANG_S
 
 
 @pytest.mark.parametrize(
@@ -20,12 +21,34 @@ def test_a_pipe_in_place_of_a_file(headwater, tmp_path, command):
     assert (done.status, done.out) == (1, "") and "pipe" in done.err and "name a regular file" in done.err
 
 
-@pytest.mark.parametrize("command", [["explain", "-m", "m.gguf", "-f"], ["eval", "-m", "m.gguf"]])
-def test_a_pipe_that_nobody_writes_to(headwater, tmp_path, command):
+def test_a_pipe_that_nobody_writes_to(headwater, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    done = headwater(*command, "pipe", timeout=60)
-    assert done.status == 1 and "pipe: nothing writes into this pipe" in done.err
+    done = headwater("explain", "-m", "m.gguf", "-f", "pipe", timeout=60)
+    assert done.status == 1 and "prompt pipe: no program has opened this pipe to write into it" in done.err
+
+
+def test_pipes_are_text_and_wait_for_slow_writers(program, headwater, tiny, tmp_path):
+    (tmp_path / "text").write_text("hello a b")
+    os.mkfifo(tmp_path / "pipe")
+    command = [program, "explain", "-m", tiny / "llama.gguf", "-n", "1", "-o", "r.csv", "-f"]
+    plain = subprocess.run([*command, "text"], cwd=tmp_path, capture_output=True, timeout=HANG_S)
+    line = " ".join(f"'{word}'" for word in command) + " "
+    for source in ("<(cat text)", "/dev/stdin < text", "pipe & exec 3>pipe; sleep 6; cat text >&3; exec 3>&-; wait $!"):
+        done = subprocess.run(["bash", "-c", line + source], cwd=tmp_path, capture_output=True, timeout=HANG_S)
+        assert (done.returncode, done.stdout) == (0, plain.stdout), done.stderr
+
+
+@pytest.mark.parametrize("command", [["explain", "-m", "m.gguf", "-f"], ["eval", "-m", "m.gguf"]])
+def test_ctrl_c_ends_what_waits_for_a_pipe(program, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    process = subprocess.Popen([program, *command, "pipe"], cwd=tmp_path)
+    writer = os.open(tmp_path / "pipe", os.O_WRONLY)  # returns when the program has opened it
+    os.write(writer, b"h")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(HANG_S) in (-signal.SIGINT, 130)
+    os.close(writer)
 
 
 @pytest.mark.parametrize("option", ["-f", "--spans", "--messages", "--chat-template", "--passages"])

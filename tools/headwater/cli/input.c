@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_WAIT_MS = 10000 };  /* waiting time for the first byte of a pipe */
+enum { MAX_WAIT_MS = 5000 };   /* waiting time for a pipe's writer */
 enum { MAX_BYTES = 16 << 20 }; /* several million tokens: longer than any context, so it is the wrong file */
 
 /* False when memory runs out or the file is longer than the limit; in the latter case errno is 0. */
@@ -39,24 +39,37 @@ static void drop_mark(input *in) {
     memmove(in->bytes, in->bytes + N_MARK, in->n);
 }
 
-FILE *input_open(const char *path) {
+/* Waits until a pipe with a name has a writer, however long that takes to write. False if none comes in time; *first is
+ * a byte that was read meanwhile, or EOF. A pipe made by the shell has no name of its own, and a writer. */
+static bool wait_for_writer(int *first, int fd, const char *path) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return NULL;
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    bool pipe = lstat(path, &st) == 0 && S_ISFIFO(st.st_mode); /* a pipe with a name of its own; a pipe made by the
-                                                                  shell has a writer */
-    bool silent = pipe && poll(&ready, 1, MAX_WAIT_MS) == 0;
+    unsigned char byte;
+    if (lstat(path, &st) != 0 || !S_ISFIFO(st.st_mode) || poll(&ready, 1, MAX_WAIT_MS) != 0) return true;
+    ssize_t n = read(fd, &byte, 1); /* 0: there is no writer */
+    if (n == 1) *first = byte;
+    return n != 0;
+}
+
+FILE *input_open(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), first = EOF;
+    if (fd < 0) return NULL;
+    bool silent = !wait_for_writer(&first, fd, path);
     bool ok = !silent && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0;
     FILE *file = ok ? fdopen(fd, "rb") : NULL;
-    if (file) return file;
+    if (file && (first == EOF || ungetc(first, file) == first)) return file;
     int error = silent ? ETIMEDOUT : errno;
-    close(fd);
+    if (file)
+        fclose(file);
+    else
+        close(fd);
     errno = error;
     return NULL;
 }
 
-const char *input_open_reason(void) { return errno == ETIMEDOUT ? "nothing writes into this pipe" : strerror(errno); }
+const char *input_open_reason(void) {
+    return errno == ETIMEDOUT ? "no program has opened this pipe to write into it" : strerror(errno);
+}
 
 static hw_err fail_reading(const char *what, const char *name, int reason, hw_error *err) {
     if (reason == ENOMEM) return hw__fail(err, HW_ERR_MEMORY, "%s %s: no memory for it", what, name);

@@ -12,7 +12,7 @@ typedef struct input {
 } input;
 
 /* Opens a file to read; NULL with errno. A named pipe without a writer gives the error ETIMEDOUT instead of waiting for
- * ever; a pipe of the shell, such as <(command), is read like a file. */
+ * ever; one with a writer is read when that writes, and a pipe of the shell, such as <(command), like a file. */
 FILE *input_open(const char *path);
 /* Why input_open() has failed, from errno. */
 const char *input_open_reason(void);
