@@ -419,9 +419,11 @@ def test_citations_can_be_confirmed(server):
 
 def test_each_run_is_cited_as_cite_does(server):
     """Member `citations` of a run and the last event `cited`: what /cite gives, by passage and by sentence."""
-    prompt = "Abdul is from Dubai. Anna is from Oslo. Abdul is from"
-    spans = [{"name": "A", "begin": 0, "end": 20}, {"name": "B", "begin": 21, "end": 39}]
-    completion = " Dubai. Anna is from Oslo. Both"
+    facts = ("The blue cup holds the key.", "Mr. Vertigo repaired seventeen violins.")
+    prompt = " ".join(facts) + " The key is in"
+    spans = [{"name": name, "begin": prompt.index(fact), "end": prompt.index(fact) + len(fact)}
+             for name, fact in zip("AB", facts)]
+    completion = " the blue cup. Vertigo repaired seventeen violins. Both"
     body = {"prompt": prompt, "spans": spans, "completion": completion, "methods": ["rollout"]}
     events = server.stream("/api/explain", body).until("done", "error")
     run = events[-1][1]["run"]
@@ -433,7 +435,7 @@ def test_each_run_is_cited_as_cite_does(server):
               {key: cited[key] for key in ("prompt_groups", "answer_groups")})
         assert cited["prompt_groups"] == run["segments"]["prompt"][cited["by"]]["groups"]
         assert cited["answer_groups"] == run["segments"]["completion"]["sentence"]["groups"]
-        assert {c["number"] for part in cited["answer"] for c in part["citations"]} >= {1}
+        assert {c["number"] for part in cited["answer"] for c in part["citations"]} >= {1, 2}
     sent = [data for name, data in events if name == "cited"]
     assert [data["finished"] for data in sent] == sorted({data["finished"] for data in sent}) and len(sent) >= 1
     finished = sent[-1]["finished"]

@@ -214,19 +214,50 @@ static hw_trace *tapped_run(setup *s, hw_explainer *x, bool text, bool decodes_l
     return trace;
 }
 
+static void begin(setup *s, hw_explainer *x) {
+    hw_run_params p = run_params();
+    hw_error err = {0};
+    p.explainer = x;
+    llama_memory_clear(llama_get_memory(s->ctx), true);
+    if (hw_tap_begin(s->tap, s->ctx, &p, s->ids, s->n, &err) != HW_OK) fail_msg("%s", err.msg);
+}
+
+/* A run of our own, and what is to be the same run of a loop. */
+typedef struct pair {
+    setup s;
+    hw_explainer *x, *y; /* of `own` and of `tapped`, with every method */
+    hw_trace *own, *tapped;
+} pair;
+
+/* Makes the first run; the caller makes the other. */
+static pair open_pair(const char *path, int32_t n_ubatch, hw_keep keep) {
+    pair p = {.s = open_setup(path, n_ubatch)};
+    tokenize(&p.s);
+    p.x = explainer_of(p.s.model, keep);
+    p.y = explainer_of(p.s.model, keep);
+    p.own = own_run(&p.s, p.x);
+    return p;
+}
+
+static void close_pair(pair *p) {
+    hw_trace_free(p->own);
+    hw_trace_free(p->tapped);
+    hw_explainer_free(p->x);
+    hw_explainer_free(p->y);
+    close_setup(&p->s);
+}
+
+static void assert_same_runs(const pair *p) {
+    assert_same_tokens(hw_trace_run(p->own), hw_trace_run(p->tapped));
+    for (size_t i = 0; i < n_methods(p->s.model); i++) assert_same_result(p->x, p->y, i, p->own, p->tapped);
+}
+
 static void check_same(const char *path, int32_t n_ubatch, hw_keep keep) {
-    setup s = open_setup(path, n_ubatch);
-    tokenize(&s);
-    hw_explainer *x = explainer_of(s.model, keep), *y = explainer_of(s.model, keep);
-    hw_trace *own = own_run(&s, x), *tapped = tapped_run(&s, y, true, keep != HW_KEEP_RESULTS);
-    assert_same_tokens(hw_trace_run(own), hw_trace_run(tapped));
-    if (keep != HW_KEEP_RESULTS) assert_same_rows(own, tapped);
-    for (size_t i = 0; i < n_methods(s.model); i++) assert_same_result(x, y, i, own, tapped);
-    hw_trace_free(own);
-    hw_trace_free(tapped);
-    hw_explainer_free(x);
-    hw_explainer_free(y);
-    close_setup(&s);
+    pair p = open_pair(path, n_ubatch, keep);
+    p.tapped = tapped_run(&p.s, p.y, true, keep != HW_KEEP_RESULTS);
+    assert_same_runs(&p);
+    if (keep != HW_KEEP_RESULTS) assert_same_rows(p.own, p.tapped);
+    close_pair(&p);
 }
 
 /* ------------------------------------------------------------------ tests */
@@ -260,58 +291,33 @@ static void test_real_models(void **state) {
 /* Batches of libllama's newer kind, the last token not decoded. */
 static void test_ext_batches(void **state) {
     (void)state;
-    setup s = open_setup(zoo_model_path("llama"), 512);
-    tokenize(&s);
-    hw_explainer *x = explainer_of(s.model, HW_KEEP_RESULTS), *y = explainer_of(s.model, HW_KEEP_RESULTS);
-    hw_trace *own = own_run(&s, x), *tapped;
-    hw_run_params p = run_params();
+    pair p = open_pair(zoo_model_path("llama"), 512, HW_KEEP_RESULTS);
+    hw_run_params run = run_params();
     hw_error err = {0};
-    p.explainer = y;
-    assert_int_equal(hw_tap_begin(s.tap, s.ctx, &p, NULL, 0, &err), HW_OK);
-    int32_t last = simple_loop_of_ext(&s);
-    assert_int_equal(hw_tap_finish(&tapped, s.tap, last, &err), HW_OK);
-    assert_same_tokens(hw_trace_run(own), hw_trace_run(tapped));
-    for (size_t i = 0; i < n_methods(s.model); i++) assert_same_result(x, y, i, own, tapped);
-    hw_trace_free(own);
-    hw_trace_free(tapped);
-    hw_explainer_free(x);
-    hw_explainer_free(y);
-    close_setup(&s);
+    run.explainer = p.y;
+    assert_int_equal(hw_tap_begin(p.s.tap, p.s.ctx, &run, NULL, 0, &err), HW_OK);
+    int32_t last = simple_loop_of_ext(&p.s);
+    assert_int_equal(hw_tap_finish(&p.tapped, p.s.tap, last, &err), HW_OK);
+    assert_same_runs(&p);
+    close_pair(&p);
 }
 
 /* Without a text the prompt is the joined bytes of its tokens. */
 static void test_tokens_without_text(void **state) {
     (void)state;
-    setup s = open_setup(test_model_path(SMOLLM), 512);
-    tokenize(&s);
-    hw_explainer *x = explainer_of(s.model, HW_KEEP_ROWS), *y = explainer_of(s.model, HW_KEEP_ROWS);
-    hw_trace *own = own_run(&s, x), *tapped = tapped_run(&s, y, false, true);
+    pair p = open_pair(test_model_path(SMOLLM), 512, HW_KEEP_ROWS);
+    p.tapped = tapped_run(&p.s, p.y, false, true);
     size_t n;
-    assert_string_equal(hw_run_prompt(hw_trace_run(tapped), &n), PROMPT);
-    assert_same_tokens(hw_trace_run(own), hw_trace_run(tapped));
-    assert_same_rows(own, tapped);
-    hw_trace_free(own);
-    hw_trace_free(tapped);
-    hw_explainer_free(x);
-    hw_explainer_free(y);
-    close_setup(&s);
+    assert_string_equal(hw_run_prompt(hw_trace_run(p.tapped), &n), PROMPT);
+    assert_same_tokens(hw_trace_run(p.own), hw_trace_run(p.tapped));
+    assert_same_rows(p.own, p.tapped);
+    close_pair(&p);
 }
 
-/* A completion that is decoded at once, as a draft is: each row that chooses a token has logits. */
-static void test_given_completion(void **state) {
-    (void)state;
-    setup s = open_setup(zoo_model_path("llama"), 512);
-    tokenize(&s);
-    hw_explainer *x = explainer_of(s.model, HW_KEEP_ROWS), *y = explainer_of(s.model, HW_KEEP_ROWS);
-    hw_trace *own = own_run(&s, x), *tapped;
-    const hw_run *run = hw_trace_run(own);
-    hw_run_params p = run_params();
-    hw_error err = {0};
-    p.explainer = y;
-    assert_int_equal(hw_tap_begin(s.tap, s.ctx, &p, s.ids, s.n, &err), HW_OK);
-    assert_true(decode(&s, s.ids, s.n));
+/* Every token from `first` on in one batch, each with logits. */
+static struct llama_batch completion_batch(const hw_run *run, size_t first) {
     struct llama_batch batch = llama_batch_init(MAX_TOKENS, 0, 1);
-    for (size_t i = s.n; i < hw_run_n_tokens(run); i++) {
+    for (size_t i = first; i < hw_run_n_tokens(run); i++) {
         size_t k = (size_t)batch.n_tokens++;
         batch.token[k] = hw_run_token(run, i).id;
         batch.pos[k] = (llama_pos)i;
@@ -319,28 +325,28 @@ static void test_given_completion(void **state) {
         batch.seq_id[k][0] = 0;
         batch.logits[k] = true;
     }
-    assert_int_equal(llama_decode(s.ctx, batch), 0);
-    if (hw_tap_finish(&tapped, s.tap, HW_TAP_NO_TOKEN, &err) != HW_OK) fail_msg("%s", err.msg);
-    assert_int_equal(hw_run_n_tokens(hw_trace_run(tapped)), hw_run_n_tokens(run));
-    for (size_t i = s.n; i < hw_run_n_tokens(run); i++)
-        assert_close(hw_run_token(hw_trace_run(tapped), i).logprob, hw_run_token(run, i).logprob, 1e-4);
-    hw_trace_free(own);
-    hw_trace_free(tapped);
-    hw_explainer_free(x);
-    hw_explainer_free(y);
+    return batch;
+}
+
+/* A completion that is decoded at once, as a draft is: each row that chooses a token has logits. */
+static void test_given_completion(void **state) {
+    (void)state;
+    pair p = open_pair(zoo_model_path("llama"), 512, HW_KEEP_ROWS);
+    const hw_run *run = hw_trace_run(p.own);
+    begin(&p.s, p.y);
+    assert_true(decode(&p.s, p.s.ids, p.s.n));
+    struct llama_batch batch = completion_batch(run, p.s.n);
+    hw_error err = {0};
+    assert_int_equal(llama_decode(p.s.ctx, batch), 0);
+    if (hw_tap_finish(&p.tapped, p.s.tap, HW_TAP_NO_TOKEN, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_int_equal(hw_run_n_tokens(hw_trace_run(p.tapped)), hw_run_n_tokens(run));
+    for (size_t i = p.s.n; i < hw_run_n_tokens(run); i++)
+        assert_close(hw_run_token(hw_trace_run(p.tapped), i).logprob, hw_run_token(run, i).logprob, 1e-4);
     llama_batch_free(batch);
-    close_setup(&s);
+    close_pair(&p);
 }
 
 /* ------------------------------------------------------------------ what is refused */
-
-static void begin(setup *s, hw_explainer *x) {
-    hw_run_params p = run_params();
-    hw_error err = {0};
-    p.explainer = x;
-    llama_memory_clear(llama_get_memory(s->ctx), true);
-    if (hw_tap_begin(s->tap, s->ctx, &p, s->ids, s->n, &err) != HW_OK) fail_msg("%s", err.msg);
-}
 
 static void assert_refused(setup *s, hw_err code, const char *words) {
     hw_error err = {0};

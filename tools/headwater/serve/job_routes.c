@@ -76,6 +76,16 @@ static answer make_run(call *c, bool continues) {
 
 answer handle_explain(call *c) { return make_run(c, false); }
 
+/* Makes a run of a request that comes from a stored one. */
+static answer make_run_of(call *c, json_t *(*read_request)(call *c, hw_error *err), bool continues) {
+    hw_error err;
+    json_t *request = read_request(c, &err);
+    if (!request) return answer_error(&err);
+    json_decref(c->body);
+    c->body = request;
+    return make_run(c, continues);
+}
+
 /* The request of a failed run; its completion so far is explained, so nothing is generated again. */
 static json_t *retry_request(call *c, hw_error *err) {
     failed_run failed;
@@ -92,14 +102,7 @@ static json_t *retry_request(call *c, hw_error *err) {
     return request;
 }
 
-answer handle_retry(call *c) {
-    hw_error err;
-    json_t *request = retry_request(c, &err);
-    if (!request) return answer_error(&err);
-    json_decref(c->body);
-    c->body = request;
-    return make_run(c, false);
-}
+answer handle_retry(call *c) { return make_run_of(c, retry_request, false); }
 
 /* Whether a run can be continued: it is of the model that is loaded, and the model has not ended its answer. */
 static bool may_continue(const call *c, const json_t *run, hw_error *err) {
@@ -154,14 +157,7 @@ static json_t *continued_request(call *c, hw_error *err) {
     return NULL;
 }
 
-answer handle_continue(call *c) {
-    hw_error err;
-    json_t *request = continued_request(c, &err);
-    if (!request) return answer_error(&err);
-    json_decref(c->body);
-    c->body = request;
-    return make_run(c, true);
-}
+answer handle_continue(call *c) { return make_run_of(c, continued_request, true); }
 
 static answer answer_no_job(int64_t id) {
     hw_error err;
