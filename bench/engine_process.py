@@ -5,9 +5,9 @@
                             [--threads 2]
 
 Without --before: bounds of what the process costs, from one program. Per token it costs at most what the server's own
-process does, HTTP and the store included: its processor time is printed as a share of the engine's. To the first token it
-costs at most the time of a request that the engine's process refuses after it has tokenized the prompt: there and back,
-with HTTP.
+process does, HTTP and the store included: its processor time is printed as a share of the engine's. To the first token
+it costs at most the time of a request that the engine's process refuses after it has tokenized the prompt: there and
+back, with HTTP.
 
 With --before, two programs serve one model; requests alternate between them, so that other load affects both. Prints
 medians over rounds of the time to the first token and of the time per further token, the median of their ratios, and
