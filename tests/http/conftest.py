@@ -7,9 +7,11 @@ import base64
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import zlib
 
@@ -18,6 +20,7 @@ import pytest
 from patience import HANG_S, patience, until
 from program import program, smollm  # noqa: F401
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "My name is Abdul, I am from"
 ENDLESS = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"  # greedy counting goes on for thousands of tokens
 
@@ -184,6 +187,14 @@ def serve(program, smollm):
     for server in servers:
         if server.process.poll() is None:
             server.kill()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The folder of small random models (scripts/make_tiny_models.py)."""
+    folder = tmp_path_factory.mktemp("tiny")
+    subprocess.run([sys.executable, ROOT / "scripts/make_tiny_models.py", folder], check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -525,6 +525,27 @@ def test_composed_contributions_are_asked_for_when_the_run_is_made(server, run):
     assert by_layer["attributions"][0]["settings"]["aggregate"] == "mean"
 
 
+def test_a_method_that_gives_nothing_loses_no_other(serve, server, run, tiny):
+    composed = {"methods": ["contribution", "rollout"], "settings": {"aggregate": "rollout"}}
+    made = server.ok("POST", f"/api/runs/{run['id']}/explain", composed)
+    assert [a["method"] for a in made["attributions"]] == ["rollout"]
+    (lost,) = made["left_out"]
+    assert lost["method"] == "contribution" and "run the model" in lost["reason"]
+    recurrent = serve("--no-store", model=tiny / "mamba.gguf")
+    of_recurrent = recurrent.explain("hello world. a b", n=2, methods=["rollout", "logit", "attention"])
+    assert [a["method"] for a in of_recurrent["attributions"]] == ["logit"]
+    assert [one["method"] for one in of_recurrent["left_out"]] == ["rollout", "attention"]
+    assert all("no attention layers" in one["reason"] for one in of_recurrent["left_out"])
+    assert recurrent.ok("GET", f"/api/runs/{of_recurrent['id']}") == of_recurrent
+    body = {"methods": ["rollout", "logit"], "ablations": 4, "by": "word"}
+    checked = recurrent.ok("POST", f"/api/runs/{of_recurrent['id']}/check", body)
+    assert checked["left_out"] == of_recurrent["left_out"][:1]
+    assert "rollout" not in [m["method"] for m in checked["check"]["methods"]]
+    reply = recurrent.post("/api/explain", {"prompt": "a b", "options": {"n_generate": 1}, "methods": ["rollout"]})
+    assert (reply.status, reply.error["code"]) == (422, "unsupported")
+    assert recurrent.stop() == 0
+
+
 # ---------------------------------------------------------------- exports
 
 def export(server, run, query):

@@ -11,6 +11,7 @@
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
 #include "export/run_citations.h"
+#include "export/text_buffer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static char *add_name(const char *run, const char *name) {
 static hw_err run_text(char **out, report_run from, hw_error *err) {
     hw_err rc = hw_document_json(out, hw_attribution_run(from.list[0]), NULL, from.list, from.n, err);
     if (rc != HW_OK || !from.citations) return rc;
-    *out = add_citations(*out, json_incref(from.citations));
+    *out = json_text_add(*out, "citations", json_incref(from.citations));
     return *out ? HW_OK : fail_memory(err);
 }
 

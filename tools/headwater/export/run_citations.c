@@ -159,11 +159,3 @@ size_t n_finished_parts(const hw_attribution *followed) {
     hw_segments_free(answer);
     return finished;
 }
-
-char *add_citations(char *run, json_t *citations) {
-    buffer text = {.n = 0};
-    buffer_splice(&text, json_pack("{s:o}", "citations", citations), NULL, run, strlen(run));
-    free(run);
-    if (text.failed) buffer_free(&text);
-    return text.bytes;
-}

@@ -35,7 +35,4 @@ hw_err growing_citations(json_t **out, const hw_attribution *followed, const pro
 /* The parts of the answer that are complete while it grows: those before the part of the last explained token. */
 size_t n_finished_parts(const hw_attribution *followed);
 
-/* JSON text of a run [malloc'd, taken over] with the member "citations" added; NULL when memory runs out. */
-char *add_citations(char *run, json_t *citations);
-
 #endif

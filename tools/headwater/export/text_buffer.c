@@ -71,3 +71,11 @@ void buffer_free(buffer *b) {
     free(b->bytes);
     *b = (buffer){.n = 0};
 }
+
+char *json_text_add(char *object, const char *key, json_t *value) {
+    buffer text = {.n = 0};
+    buffer_splice(&text, json_pack("{s:o}", key, value), NULL, object, strlen(object));
+    free(object);
+    if (text.failed) buffer_free(&text);
+    return text.bytes;
+}

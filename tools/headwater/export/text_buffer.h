@@ -24,4 +24,8 @@ void buffer_splice(buffer *b, json_t *head, const char *key, const char *json, s
 void buffer_list(buffer *b, const char *const *texts, size_t n);
 void buffer_free(buffer *b); /* also empties it */
 
+/* JSON text of an object [malloc'd, taken over] with the member `key` added; takes ownership of `value`. NULL when
+ * memory runs out. */
+char *json_text_add(char *object, const char *key, json_t *value);
+
 #endif

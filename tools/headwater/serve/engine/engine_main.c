@@ -118,6 +118,7 @@ static void do_task(worker *w, const buffer *text) {
     else
         channel_send_bytes(&w->channel, FRAME_ERROR, &t.error, sizeof t.error);
     buffer_free(&t.result);
+    json_decref(t.left_out);
     json_decref(t.json);
 }
 

@@ -249,12 +249,16 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
 
 /* *n <- the number of results; methods that fail are left out if at least one succeeds. False where none does, or where
  * memory runs out: that says nothing about the method. */
-static bool explain_all(size_t *n, making *m, const hw_trace *trace, hw_attribution *made[MAX_METHODS], hw_error *err) {
+static bool explain_all(size_t *n, making *m, const hw_trace *trace, hw_attribution *made[MAX_METHODS]) {
+    hw_error *err = &m->t->error;
     *n = 0;
     for (size_t i = 0; i < m->choice.n; i++) {
         hw_err rc = hw_explainer_result(&made[*n], m->explainer, i, trace, err);
         if (rc == HW_ERR_MEMORY) return false;
-        if (rc == HW_OK) ++*n;
+        if (rc == HW_OK)
+            ++*n;
+        else if (!worker_leave_out(m->t, m->choice.methods[i], err->msg))
+            return false;
     }
     return *n > 0;
 }
@@ -271,8 +275,9 @@ static bool document_of(char **out, making *m, const hw_trace *trace, hw_attribu
         free(*out);
         return false;
     }
-    if (citations) *out = add_citations(*out, citations);
-    return *out || error_set(err, HW_ERR_MEMORY, "no memory for citations");
+    if (citations) *out = json_text_add(*out, "citations", citations);
+    if (*out && m->t->left_out) *out = json_text_add(*out, "left_out", json_incref(m->t->left_out));
+    return *out || error_set(err, HW_ERR_MEMORY, "no memory for the run's document");
 }
 
 static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
@@ -293,7 +298,7 @@ static bool finish(making *m, hw_trace *trace) {
     hw_attribution *made[MAX_METHODS] = {NULL};
     m->t->error = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped"};
     size_t n;
-    bool ok = explain_all(&n, m, trace, made, &m->t->error) && save(m, trace, made, n);
+    bool ok = explain_all(&n, m, trace, made) && save(m, trace, made, n);
     for (size_t i = 0; i < n; i++) hw_attribution_free(made[i]);
     if (!ok) {
         hw_trace_free(trace);
@@ -330,7 +335,7 @@ static bool make_run(making *m) {
 
 bool explain_work(worker *w, engine_task *t) {
     making m = {.w = w, .t = t, .r = &t->explain, .choice = t->explain.choice};
-    if (!worker_methods(w, &m.choice, &t->error)) return false;
+    if (!worker_methods(w, t, &m.choice)) return false;
     m.id = remote_store_begin(w, &t->error);
     bool ok = m.id != 0 && make_run(&m);
     hw_attribution_free(m.cited);

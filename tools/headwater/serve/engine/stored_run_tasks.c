@@ -92,14 +92,20 @@ static void free_explained(explained *e) {
     for (size_t i = 0; i < e->n; i++) hw_attribution_free(e->list[i]);
 }
 
+/* A method that fails is left out, if another one remains. */
 static bool explain_list(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                          hw_method_params p) {
     p.model = w->model;
     p.stop = is_stopped;
     p.ctx = w;
-    for (size_t i = 0; i < c->n; i++, out->n++)
-        if (hw_explain(&out->list[i], trace, c->methods[i], &p, &t->error) != HW_OK) return false;
-    return true;
+    for (size_t i = 0; i < c->n; i++) {
+        hw_err rc = hw_explain(&out->list[out->n], trace, c->methods[i], &p, &t->error);
+        if (rc == HW_OK)
+            out->n++;
+        else if (error_ends_run(rc) || !worker_leave_out(t, c->methods[i], t->error.msg))
+            return false;
+    }
+    return out->n > 0;
 }
 
 /* Runs the methods by these segments only, as a check compares them. */
@@ -110,6 +116,11 @@ static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace
     p.groups = hw_segments_groups(segments, &n);
     p.n_groups = hw_segments_count(segments);
     return explain_list(out, w, t, trace, c, p);
+}
+
+/* Takes ownership of the task's result, an object, and adds the methods that were left out. */
+static void put_result(engine_task *t, json_t *result) {
+    buffer_json(&t->result, t->left_out ? hw__json_set(result, "left_out", json_incref(t->left_out)) : result);
 }
 
 /* A JSON list of the results; NULL with *err set. */
@@ -133,7 +144,7 @@ static json_t *explained_to_json(const explained *e, hw_error *err) {
 static bool answer_explained(const explained *e, worker *w, engine_task *t) {
     json_t *list = explained_to_json(e, &t->error);
     bool ok = list && remote_store_amend(w, list, NULL, &t->error);
-    if (ok) buffer_json(&t->result, json_pack("{s:O}", "attributions", list));
+    if (ok) put_result(t, json_pack("{s:O}", "attributions", list));
     json_decref(list);
     return ok;
 }
@@ -153,7 +164,7 @@ bool reexplain_work(worker *w, engine_task *t) {
     explained made = {.n = 0};
     hw_partition *columns = NULL;
     hw_method_params p = t->again.params;
-    const hw_trace *trace = worker_methods(w, &t->again, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
+    const hw_trace *trace = worker_methods(w, t, &t->again) ? open_trace(w, t->run, &t->error) : NULL;
     bool ok = trace && split_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
               explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
     free_explained(&made);
@@ -203,7 +214,7 @@ static bool answer_member(worker *w, engine_task *t, const char *key, json_t *js
         json_decref(members);
         return false;
     }
-    buffer_json(&t->result, members);
+    put_result(t, members);
     return true;
 }
 
@@ -250,7 +261,7 @@ bool check_work(worker *w, engine_task *t) {
     check_request *r = &t->check;
     explained made = {.n = 0};
     hw_segments *segments = NULL;
-    const hw_trace *trace = worker_methods(w, &r->choice, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
+    const hw_trace *trace = worker_methods(w, t, &r->choice) ? open_trace(w, t->run, &t->error) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
     bool ok = (r->by || default_split(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) &&
@@ -264,15 +275,16 @@ bool check_work(worker *w, engine_task *t) {
 /* ------------------------------------------------------------------ citations */
 
 /* The method of a request that names none, and whether its rows are followed through the answer. */
-static bool cite_method(cite_request *r, const worker *w, hw_error *err) {
+static bool cite_method(engine_task *t, const worker *w) {
+    cite_request *r = &t->cite;
     hw_method_params by_default;
     const char *method = r->choice.n ? NULL : citing_method(&by_default, w->info);
     if (method) r->choice.methods[r->choice.n++] = method;
     if (r->choice.n == 0)
-        return error_set(err, HW_ERR_UNSUPPORTED,
+        return error_set(&t->error, HW_ERR_UNSUPPORTED,
                          "neither logit nor contribution can explain this model: name a "
                          "\"method\"");
-    if (!worker_methods(w, &r->choice, err)) return false;
+    if (!worker_methods(w, t, &r->choice)) return false;
     if (!r->through_given) r->choice.params.through = hw_citation_rule_of(r->choice.methods[0])->through;
     return true;
 }
@@ -310,7 +322,7 @@ bool cite_work(worker *w, engine_task *t) {
     cite_request *r = &t->cite;
     explained made = {.n = 0};
     hw_segments *passages = NULL, *answer = NULL;
-    const hw_trace *trace = cite_method(r, w, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
+    const hw_trace *trace = cite_method(t, w) ? open_trace(w, t->run, &t->error) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
     bool ok = (r->by || default_split(&r->by, w, &t->error)) &&

@@ -2,6 +2,8 @@
  * tasks. */
 #include "serve/engine/worker.h"
 
+#include "base/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -123,16 +125,35 @@ hw_run_params worker_run_params(const worker *w, const hw_run_params *asked, con
     return p;
 }
 
-bool worker_methods(const worker *w, choice *c, hw_error *err) {
+bool worker_leave_out(engine_task *t, const char *method, const char *reason) {
+    if (!t->left_out) t->left_out = json_array();
+    json_t *one = json_pack("{s:s, s:o}", "method", method, "reason", hw__json_replaced(reason, strlen(reason)));
+    return json_array_append_new(t->left_out, one) == 0 ||
+           error_set(&t->error, HW_ERR_MEMORY, "no memory for the methods that are left out");
+}
+
+static bool keep_supported(const worker *w, engine_task *t, choice *c) {
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const char *method = c->methods[i], *problem = hw_method_problem(hw_method_find(method), w->info);
+        if (!*problem)
+            c->methods[n++] = method;
+        else if (n == 0 && i + 1 == c->n)
+            return error_set(&t->error, HW_ERR_UNSUPPORTED, "method %s: %.600s", method, problem);
+        else if (!worker_leave_out(t, method, problem))
+            return false;
+    }
+    c->n = n;
+    return true;
+}
+
+bool worker_methods(const worker *w, engine_task *t, choice *c) {
     static const char *const default_value[] = {"rollout", "logit"};
-    bool named = c->n > 0;
-    for (size_t i = 0; i < sizeof default_value / sizeof *default_value && !named; i++) {
+    if (c->n > 0) return keep_supported(w, t, c);
+    for (size_t i = 0; i < sizeof default_value / sizeof *default_value; i++) {
         const hw_method_info *method = hw_method_find(default_value[i]);
         if (!*hw_method_problem(method, w->info)) c->methods[c->n++] = method->name;
     }
-    for (size_t i = 0; i < c->n && named; i++) {
-        const char *problem = hw_method_problem(hw_method_find(c->methods[i]), w->info);
-        if (*problem) return error_set(err, HW_ERR_UNSUPPORTED, "method %s: %.600s", c->methods[i], problem);
-    }
-    return c->n > 0 || error_set(err, HW_ERR_UNSUPPORTED, "no method can explain this model: %.600s", w->info->problem);
+    return c->n > 0 ||
+           error_set(&t->error, HW_ERR_UNSUPPORTED, "no method can explain this model: %.600s", w->info->problem);
 }

@@ -35,6 +35,7 @@ typedef struct engine_task {
     const char *method;  /* for export: "" for all */
     int64_t attribution; /* for export: index of one in the document; -1: all that `method` selects */
     bool wants_events;
+    json_t *left_out;     /* owned: {"method", "reason"} of each named method that gave nothing; NULL: none */
     frame_type done_type; /* FRAME_DONE, or where the result is */
     buffer result;
     hw_error error;
@@ -84,7 +85,10 @@ void worker_path(const worker *w, const char *name, char *out, size_t capacity);
  * borrowed. */
 hw_run_params worker_run_params(const worker *w, const hw_run_params *asked, const conversation *chat);
 
-/* Sets the methods of a request that names none; methods that it names must be supported. */
-bool worker_methods(const worker *w, choice *c, hw_error *err);
+/* Adds to the methods that are left out. False with the task's error set when memory runs out. */
+bool worker_leave_out(engine_task *t, const char *method, const char *reason);
+/* Sets the methods of a request that names none. Methods that it names and the model does not support are left out; it
+ * is an error if none remains. */
+bool worker_methods(const worker *w, engine_task *t, choice *c);
 
 #endif

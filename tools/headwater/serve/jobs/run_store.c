@@ -176,7 +176,6 @@ static void fill_log(store *s) {
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA user_version=%d", SCHEMA);
     for (int i = 0; i < LOG_PAGES && execute(s, sql); i++) continue;
-    restart_log(s);
 }
 
 /* Overwrites one value of a run with zeros, as much at a time as the log holds. */
