@@ -12,14 +12,17 @@ static size_t find(const char *text, size_t n_text, size_t from, const char *par
     return n_text;
 }
 
-/* Looks for stop texts that end in the last `n_new` bytes; the first in the text ends the answer. */
+/* Looks for stop texts that end in the last `n_new` bytes; the first in the text ends the answer, and of those that
+ * begin at the same byte the shortest, which is whole first. */
 static void look_for_stops(answer_text *t, size_t n_new) {
+    size_t n_found = 0;
     for (size_t i = 0; i < json_array_size(t->stop); i++) {
         const json_t *stop = json_array_get(t->stop, i);
         size_t n = json_string_length(stop), before = t->bytes.n - n_new;
         size_t at = find(t->bytes.bytes, t->bytes.n, before >= n ? before - n + 1 : 0, json_string_value(stop), n);
-        if (at >= t->bytes.n || at >= t->end) continue;
+        if (at >= t->bytes.n || at > t->end || (at == t->end && n >= n_found)) continue;
         t->end = at;
+        n_found = n;
         t->stopped = json_string_value(stop);
     }
 }
