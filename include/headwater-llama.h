@@ -15,7 +15,7 @@
  *
  * Rules
  *   - One sequence (id 0) in a context for one (n_seq_max 1), from position 0, decoded forwards. The cache must not be
- *     changed until the tap is finished. Anything else is refused: the decode goes on, and hw_tap_finish() returns the
+ *     changed until the tap is finished, nor replaced by a state of other tokens (llama_state_set_data()). Anything else is refused: the decode goes on, and hw_tap_finish() returns the
  *     error, hw_tap_error() at any time.
  *   - Each row that chooses a token needs logits. Those of a batch must be its last rows.
  *   - Free the context first, then the tap, then the hw_model, then the llama_model.
@@ -66,7 +66,8 @@ HW_API hw_err hw_tap_install(hw_tap *tap, struct llama_context_params *params, h
  * `tokens` may be NULL: those of hw_run_tokenize(). n_generate: at most so many tokens follow (default 32). fuse,
  * against, explainer, memory, on_token, on_estimate, on_prompt, ctx: as in hw_trace_capture(). Others must not be set.
  * While a run is followed the model runs nothing else. Errors: ARGUMENT (a context of another model, for several
- * sequences, with a full cache; other tokens than those of the text), UNSUPPORTED, MEMORY. */
+ * sequences, with a full cache; other tokens than those of the text), UNSUPPORTED, FORMAT (spans of the explainer),
+ * ENGINE (the text cannot be tokenized), MEMORY. */
 HW_API hw_err hw_tap_begin(hw_tap *tap, struct llama_context *ctx, const hw_run_params *run, const int32_t *tokens,
                            size_t n_tokens, hw_error *err);
 
@@ -80,7 +81,7 @@ enum { HW_TAP_NO_TOKEN = -1 };
  * all methods explain by the predictor's row. Errors: ARGUMENT (nothing was decoded: the callback is not in place;
  * flash attention is on; the cache was changed; other tokens than the prompt's; a row that chooses a token has no
  * logits; more tokens than n_generate; more than one sequence), UNSUPPORTED (an adapter or a control vector in the
- * context; no completion), ENGINE, MEMORY. */
+ * context; no completion), IO and FORMAT (the model's file can no longer be read), ENGINE, MEMORY. */
 HW_API hw_err hw_tap_finish(hw_trace **out, hw_tap *tap, int32_t last, hw_error *err);
 
 #ifdef __cplusplus

@@ -101,7 +101,7 @@ HW_API void hw_log_set(hw_log_fn log, void *ctx);
 
 /* ------------------------------------------------------------------ enumerations
  * One enum for every choice that a user can name; hw_*_name() returns the name of a value, and hw_*_parse() reads it;
- * its error lists the accepted names. */
+ * error ARGUMENT lists the accepted names. */
 
 typedef enum hw_fuse { HW_FUSE_MEAN, HW_FUSE_MAX, HW_FUSE_MIN } hw_fuse;
 typedef enum hw_row_convention { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row_convention;
@@ -297,7 +297,7 @@ typedef struct hw_device_list hw_device_list;
 
 /* Lists devices: those of `rpc_servers` (as in hw_model_params), then this machine's. While the list exists the servers
  * accept no other client. Errors: ARGUMENT (not HOST:PORT), IO (a server cannot be reached, or does not answer within 5
- * s), UNSUPPORTED (its version), MEMORY. */
+ * s), UNSUPPORTED (its version), ENGINE (it has no devices), MEMORY. */
 HW_API hw_err hw_device_list_new(hw_device_list **out, const char *rpc_servers, hw_error *err);
 HW_API void hw_device_list_free(hw_device_list *list);
 HW_API size_t hw_device_list_count(const hw_device_list *list);
@@ -495,10 +495,12 @@ static inline hw_run_params hw_run_params_default(void) {
 }
 /* Runs the model once and keeps every layer's attention rows, or what the explainer needs.
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
- * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
+ * hw_model_info.problem), FORMAT (spans of the explainer, or a cache, that are not as they should be), IO (the model's
+ * file can no longer be read), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* Tokenizes the prompt, with roles and byte ranges: decodes nothing, makes no completion, and accepts a prompt longer
- * than the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), MEMORY. */
+ * than the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), ENGINE, MEMORY,
+ * CANCELLED. */
 HW_API hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Opens exported attention: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16, BF16, F32, F64), and
@@ -507,6 +509,7 @@ HW_API void hw_run_free(hw_run *run);
 HW_API hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err);
 /* The same for the bytes of such a file, which are read before it returns. Errors: FORMAT, MEMORY. */
 HW_API hw_err hw_trace_import_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_fuse fuse, hw_error *err);
+/* Saves it with default settings. Errors: as hw_trace_save_as(). */
 HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err);
 
 typedef struct hw_save_params {
@@ -522,8 +525,9 @@ static inline hw_save_params hw_save_params_default(void) {
     hw_save_params_init(&params, sizeof params);
     return params;
 }
-/* The same with settings. Errors: IO, MEMORY; with a model ARGUMENT (it has decoded other tokens since), UNSUPPORTED
- * (its cache cannot be saved: recurrent blocks, positions in more than one dimension). */
+/* The same with settings. Errors: ARGUMENT (the model has decoded other tokens since), UNSUPPORTED (a trace that cannot
+ * be saved: HW_KEEP_RESULTS; the model's cache cannot be saved: recurrent blocks, positions in more than one
+ * dimension), IO, MEMORY. */
 HW_API hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err);
 /* The bytes of that file, *out [*n_bytes] (nullable); hw_free(*out). Errors: as hw_trace_save_as(), without IO. */
 HW_API hw_err hw_trace_to_bytes(char **out, size_t *n_bytes, const hw_trace *trace, const hw_save_params *params,
@@ -534,15 +538,16 @@ HW_API hw_err hw_trace_to_bytes(char **out, size_t *n_bytes, const hw_trace *tra
 HW_API double hw_trace_rounding(const hw_trace *trace, hw_precision precision);
 
 /* A state is a trace with the model's cache (hw_save_params.model). Opens both: returns the trace, for use as
- * hw_run_params.prefix, and loads the cache into the model. UNSUPPORTED: made by another model, another engine version,
- * with another cache type, or before caches had a checksum. Errors: IO, FORMAT (damaged; the model's cache may then be
- * empty), MEMORY, ENGINE. */
+ * hw_run_params.prefix, and loads the cache into the model. Errors: IO, FORMAT (damaged; the model's cache may then be
+ * empty), UNSUPPORTED (made by another model, another engine version, with another cache type, or before caches had a
+ * checksum), MEMORY, ENGINE. */
 HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err);
+/* The same for the bytes of such a file. Errors: as hw_state_open(), without IO. */
 HW_API hw_err hw_state_open_bytes(hw_trace **out, hw_model *model, const void *bytes, size_t n_bytes, hw_error *err);
 /* Opens a saved trace. Errors: ARGUMENT (no file named), IO, FORMAT (what is wrong, where), UNSUPPORTED (a later
  * version), MEMORY. */
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
-/* The same for the bytes of such a file, which are read before it returns. */
+/* The same for the bytes of such a file, which are read before it returns. Errors: as hw_trace_open(), without IO. */
 HW_API hw_err hw_trace_open_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
@@ -580,7 +585,8 @@ HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
  * name: lists them; an invalid expression: where), UNSUPPORTED (text of more than 2 GiB), MEMORY. */
 HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
 /* Spans given by the caller, which must be ascending, must not overlap and must lie inside the text; tokens outside all
- * spans belong to no segment. Errors: ARGUMENT (the first span that is not as required), MEMORY. */
+ * spans belong to no segment. Errors: ARGUMENT (the first span that is not as required), UNSUPPORTED (text of more than
+ * 2 GiB), MEMORY. */
 HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n,
                                      hw_error *err);
 /* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points).
@@ -730,13 +736,14 @@ HW_API const hw_setting_info *hw_run_option_find(const char *name); /* NULL: unk
 /* The value as a number; for a word its index, for text whether it is set. Whole numbers above 2^53 are rounded:
  * hw_setting_text() is exact. */
 HW_API double hw_setting_value(const void *params, const hw_setting_info *setting);
-/* For all types except text. Error ARGUMENT, "must be a number from 0 to 1": a value outside the row's range. */
+/* For all types except text. Errors: ARGUMENT, "must be a number from 0 to 1" (a value outside the row's range);
+ * UNSUPPORTED (a field that the params, made with an earlier header, do not have). */
 HW_API hw_err hw_setting_set(void *params, const hw_setting_info *setting, double value, hw_error *err);
 /* Writes "0.5", "true", "own" to out [capacity], and parses it, with errors as above. Return out. */
 HW_API char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_setting_info *setting);
 HW_API hw_err hw_setting_read(void *params, const hw_setting_info *setting, const char *text, hw_error *err);
 /* Parses a method setting in the form of a command line: `option` and its value, NULL for flags; option words are
- * accepted. Error ARGUMENT, as above, also for an unknown option. */
+ * accepted. Errors: as hw_setting_read(), also ARGUMENT for an unknown option. */
 HW_API hw_err hw_setting_read_option(hw_method_params *params, const char *option, const char *text, hw_error *err);
 /* Writes "a number from 0 to 1", "one of input, output" to out [capacity]. Returns out. */
 HW_API char *hw_setting_accepts(char *out, size_t capacity, const hw_setting_info *setting);
@@ -760,7 +767,7 @@ typedef struct hw_diagnostics {
 } hw_diagnostics;
 
 /* Explains a trace. Errors: ARGUMENT (unknown method: lists them; an option out of range), UNSUPPORTED (the trace lacks
- * data that the method needs), MEMORY, CANCELLED. */
+ * data that the method needs), ENGINE (a method that runs the model again), MEMORY, CANCELLED. */
 HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *method,
                          const hw_method_params *params, hw_error *err);
 HW_API void hw_attribution_free(hw_attribution *attribution);
@@ -845,7 +852,7 @@ HW_API hw_err hw_explainer_group(hw_explainer *explainer, size_t i, const hw_seg
 /* The segments of the last run's prompt, or of the last trace explained; NULL if it is not split. */
 HW_API const hw_segments *hw_explainer_segments(const hw_explainer *explainer);
 /* The result of method i for the whole completion. `trace`: the trace of the last run, or any other, whose prompt is
- * then split. Errors: as hw_explain() and hw_segments_new(). */
+ * then split. Errors: as hw_explain() and hw_segments_from_json(). */
 HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer, size_t i, const hw_trace *trace,
                                   hw_error *err);
 
@@ -923,7 +930,7 @@ struct hw_estimate {
     double seconds;                       /* approximate, after loading: the model's arithmetic at documented rates */
 };
 /* Tokenizes the prompt and decodes nothing; the explainer drops its previous run. hw_run_params.on_estimate gets the
- * same for a starting run. Errors: as hw_trace_capture() for tokens, and hw_segments_new(). */
+ * same for a starting run. Errors: as hw_run_tokenize() and hw_segments_from_json(). */
 HW_API hw_err hw_run_estimate(hw_estimate *out, size_t size, hw_model *model, const hw_run_params *params,
                               hw_error *err);
 
@@ -1153,11 +1160,12 @@ HW_API const hw_format_info *hw_format_of(const char *path); /* by extension; NU
 /* Saves attributions of one run in the format of the path's extension; an existing file is replaced only by a complete
  * new one. If the format holds one method and several are given, each gets its own file, NAME.METHOD.EXT. `full`: the
  * JSON has the whole M, not only means. Errors: ARGUMENT (unknown extension, values that the format cannot hold,
- * attributions of different runs), IO, MEMORY. */
+ * attributions of different runs), UNSUPPORTED (a run whose description takes more than
+ * 64 MiB), IO, MEMORY. */
 HW_API hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err);
 
 /* The bytes of such a file, *out [*n_bytes] (nullable), in a format given by name; JSON has the whole M. hw_free(*out).
- * Errors: ARGUMENT (unknown format, one that holds one method; as above), MEMORY. */
+ * Errors: ARGUMENT (unknown format, one that holds one method; as above), UNSUPPORTED, MEMORY. */
 HW_API hw_err hw_result_to_bytes(char **out, size_t *n_bytes, const hw_attribution *const *list, size_t n,
                                  const char *format, hw_error *err);
 
@@ -1172,20 +1180,21 @@ HW_API size_t hw_result_count(const hw_result *result);
 HW_API const hw_attribution *hw_result_at(const hw_result *result, size_t i);
 
 typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_FILE_ATTENTION } hw_file_kind;
-/* Detects the kind of a file from its content. Errors: IO, FORMAT. */
+/* Detects the kind of a file from its content. Errors: IO, FORMAT, UNSUPPORTED (JSON of more than 1 GiB), MEMORY. */
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
 /* ------------------------------------------------------------------ documents: the data drawn by the page, as JSON
  * text
  * docs/reference/formats.md, "Document". Text is UTF-8 with a terminator appended; *n_bytes (nullable) is its length;
- * hw_free(*out). Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+ * hw_free(*out). Errors: ARGUMENT (an infinite value), MEMORY. */
 
 /* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt
- * named by the caller, or NULL. */
+ * named by the caller, or NULL. Errors: ARGUMENT (an infinite value, attributions of different runs), UNSUPPORTED (text
+ * of more than 2 GiB), MEMORY. */
 HW_API hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages,
                                const hw_attribution *const *list, size_t n, hw_error *err);
 /* An entry of its `attributions`; of `run.tokens`, token i; `run.model`, where `model` is the library's own struct, not
- * a copy. */
+ * a copy. Errors: ARGUMENT (an infinite value), MEMORY. */
 HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
 HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_run *run, size_t i, hw_error *err);
 HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);

@@ -145,7 +145,7 @@ hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, h
                       hw_error *err) {
     int ends[2], status = 0;
     result made = {.bytes = NULL};
-    if (pipe(ends) != 0) return hw__fail(err, HW_ERR_IO, "%s: no pipe: %s", limits->what, strerror(errno));
+    if (pipe(ends) != 0) return hw__fail(err, HW_ERR_MEMORY, "%s: no pipe: %s", limits->what, strerror(errno));
     pid_t child = fork();
     if (child == 0) run_child(ends[1], limits, work, ctx);
     int reason = errno;

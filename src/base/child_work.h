@@ -26,7 +26,7 @@ typedef struct hw__child_limits {
 typedef hw_err (*hw__child_fn)(char **bytes, size_t *n, void *ctx, hw_error *err);
 
 /* Returns the bytes of `work` with a terminator appended, or its error. Messages of this function begin with
- * limits->what. Errors: UNSUPPORTED (a limit was exceeded, or the child crashed), CANCELLED, MEMORY, IO. */
+ * limits->what. Errors: UNSUPPORTED (a limit was exceeded, or the child crashed), CANCELLED, MEMORY. */
 hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, hw__child_fn work, void *ctx,
                       hw_error *err);
 

@@ -37,6 +37,9 @@ hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run
                       hw_error *err) {
     const hw_segments *segments = omission.segments;
     const bool *without = omission.without;
+    if (!model || !run || !segments || !without)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "NULL: a model, a run, segments and which of them to leave out are needed");
     size_t m = run->n_prompt, n = hw_run_n_completion(run), written = 0;
     if (segments->n_tokens != m)
         return hw__fail(err, HW_ERR_ARGUMENT, "segments of %zu tokens, the prompt has %zu: cut the prompt of this run",

@@ -380,6 +380,39 @@ static void clear_at_the_end(setup *s) {
     assert_true(decode(s, s->ids, 1));
     llama_memory_clear(llama_get_memory(s->ctx), true);
 }
+/* The context's state <- that of another context that has decoded n tokens, in other order. */
+static void load_other_state(setup *s, size_t n) {
+    struct llama_context_params p = context_params(512);
+    hw_error err;
+    p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    p.swa_full = true;
+    struct llama_context *other = llama_init_from_model(s->theirs, p), *own = s->ctx;
+    assert_non_null(other);
+    int32_t ids[MAX_TOKENS];
+    for (size_t i = 0; i < n; i++) ids[i] = s->ids[i < s->n ? i : 1];
+    int32_t third = ids[2];
+    ids[2] = ids[3];
+    ids[3] = third;
+    s->ctx = other;
+    assert_true(decode(s, ids, n));
+    s->ctx = own;
+    size_t n_bytes = llama_state_get_size(other);
+    uint8_t *state = malloc(n_bytes);
+    assert_non_null(state);
+    assert_int_equal(llama_state_get_data(other, state, n_bytes), n_bytes);
+    assert_int_equal(hw_tap_error(s->tap, &err), HW_OK); /* no decode of this context was seen as one of ours */
+    assert_true(llama_state_set_data(own, state, n_bytes) > 0);
+    free(state);
+    llama_free(other);
+}
+static void replace_state(setup *s) {
+    load_other_state(s, s->n);
+    assert_true(decode(s, s->ids, 1));
+}
+static void replace_state_at_the_end(setup *s) {
+    assert_true(decode(s, s->ids + 1, 1));
+    load_other_state(s, s->n + 1);
+}
 static void decode_no_more(setup *s) { (void)s; }
 static void decode_too_many(setup *s) {
     for (int i = 0; i <= N_PREDICT; i++) assert_true(decode(s, s->ids, 1));
@@ -423,6 +456,8 @@ static void test_loops_that_cannot_be_followed(void **state) {
         {shift, HW_ERR_ARGUMENT, "the cache was changed in between"},
         {clear, HW_ERR_ARGUMENT, "the cache was changed in between"},
         {clear_at_the_end, HW_ERR_ARGUMENT, "finish a tap before the cache is changed"},
+        {replace_state, HW_ERR_ARGUMENT, "holds other numbers than the decode of token"},
+        {replace_state_at_the_end, HW_ERR_ARGUMENT, "holds other numbers than the decode of token"},
         {decode_no_more, HW_ERR_UNSUPPORTED, "no token follows the prompt"},
         {decode_too_many, HW_ERR_ARGUMENT, "(n_generate)"},
         {leave_out_logits, HW_ERR_ARGUMENT, "has no logits: request them"},
@@ -445,6 +480,47 @@ static void test_loops_that_cannot_be_followed(void **state) {
     if (hw_tap_finish(&trace, s.tap, HW_TAP_NO_TOKEN, &err) != HW_OK) fail_msg("%s", err.msg);
     hw_trace_free(trace);
     hw_explainer_free(x);
+    close_setup(&s);
+}
+
+/* A replaced cache is seen in every kind of layer: attention, whole and sliding, compressed, recurrent. */
+static void test_replaced_states(void **state) {
+    (void)state;
+    static const char *const names[] = {"gemma3", "deepseek2", "qwen35", "mamba2", "falcon_h1", "lfm2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        setup s = open_setup(zoo_model_path(names[i]), 512);
+        tokenize(&s);
+        hw_explainer *x = explainer_of(s.model, HW_KEEP_METHODS);
+        begin(&s, x);
+        assert_true(decode(&s, s.ids, s.n));
+        replace_state(&s);
+        assert_refused(&s, HW_ERR_ARGUMENT, "holds other numbers");
+        hw_explainer_free(x);
+        close_setup(&s);
+    }
+}
+
+/* A state that is written and read back in mid-run changes nothing: a loop may save its cache. */
+static void test_own_state_read_back(void **state) {
+    (void)state;
+    setup s = open_setup(zoo_model_path("llama"), 512);
+    tokenize(&s);
+    hw_error err = {0};
+    hw_trace *traces[2];
+    for (int reads = 0; reads < 2; reads++) {
+        begin(&s, NULL);
+        assert_true(decode(&s, s.ids, s.n));
+        size_t n_bytes = llama_state_get_size(s.ctx);
+        uint8_t *bytes = malloc(n_bytes);
+        assert_non_null(bytes);
+        assert_int_equal(llama_state_get_data(s.ctx, bytes, n_bytes), n_bytes);
+        if (reads) assert_int_equal(llama_state_set_data(s.ctx, bytes, n_bytes), n_bytes);
+        free(bytes);
+        assert_true(decode(&s, s.ids + 1, 1));
+        if (hw_tap_finish(&traces[reads], s.tap, HW_TAP_NO_TOKEN, &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    assert_same_rows(traces[0], traces[1]);
+    for (int i = 0; i < 2; i++) hw_trace_free(traces[i]);
     close_setup(&s);
 }
 
@@ -657,6 +733,8 @@ int main(void) {
         cmocka_unit_test(test_tokens_without_text),
         cmocka_unit_test(test_given_completion),
         cmocka_unit_test(test_loops_that_cannot_be_followed),
+        cmocka_unit_test(test_replaced_states),
+        cmocka_unit_test(test_own_state_read_back),
         cmocka_unit_test(test_other_tokens),
         cmocka_unit_test(test_other_contexts),
         cmocka_unit_test(test_second_model),

@@ -5,13 +5,14 @@
  * decodes of our own (graph_tap.c). Which tokens a graph is of, where they are in the cache and which rows have logits
  * is read from the graph's inputs, since the caller's batch is not seen.
  *
- * A column of an attention row is a token of the sequence only if the caller changes nothing in the cache. Two checks
- * hold that: after each graph's tokens the highest position must be the number of tokens, and the mask of each row must
- * show exactly the columns up to its own (from some column on where a window slides). A row that sees a gap, or is not
- * in its own column, is refused.
+ * A column of an attention row is a token of the sequence only if the caller changes nothing in the cache. Three checks
+ * hold that: after each graph's tokens the highest position must be the number of tokens; the mask of each row must
+ * show exactly the columns up to its own (from some column on where a window slides), so that a row that sees a gap, or
+ * is not in its own column, is refused; and the last token's numbers must still be there (cache_sample.h).
  */
 #include "engine/follow.h"
 
+#include "engine/llama/cache_sample.h"
 #include "engine/llama/graph/graph_ops.h"
 #include "engine/llama/operations.h"
 
@@ -28,6 +29,7 @@ struct hw__follower {
     hw__sink sink;
     size_t n_done;   /* tokens decoded before the current graph */
     size_t own_done; /* n_done of the engine's own context */
+    hw__cache_sample sample;
 
     /* The graph in progress. */
     bool open, wanted;                     /* the engine requested the node whose data come next */
@@ -92,10 +94,22 @@ static bool read_ids(hw__follower *f, const struct ggml_tensor *ids) {
     return true;
 }
 
+static hw_err check_sample(const hw__follower *f, hw_error *err) {
+    if (hw__cache_sample_holds(&f->sample)) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "the context's cache holds other numbers than the decode of token %zu left there: it was replaced "
+                    "(llama_state_set_data() and the like)",
+                    f->n_done);
+}
+
 /* libllama has already assigned cells to the graph's tokens. */
 static bool continues(hw__follower *f) {
     llama_pos last = llama_memory_seq_pos_max(llama_get_memory(f->ctx), 0);
-    if (last == (llama_pos)(f->n_done + f->n) - 1) return true;
+    if (last == (llama_pos)(f->n_done + f->n) - 1) {
+        hw_err rc = check_sample(f, &f->failure);
+        if (rc != HW_OK) fail(f, rc);
+        return rc == HW_OK;
+    }
     FAIL(f, HW_ERR_ARGUMENT,
          "a batch of %zu token%s that ends at position %d came after %zu tokens: the cache was changed in between "
          "(llama_memory_seq_rm() and the like), or a decode failed",
@@ -246,6 +260,7 @@ static void end_graph(hw__follower *f, const struct ggml_tensor *output) {
     if (rc == HW_OK && !read_logits(f, output)) return;
     hw__token_batch batch = {f->ids, f->n, f->n_done, f->n - f->n_logits};
     e->n_done = f->n_done += f->n;
+    hw__cache_sample_take(&f->sample, f->n_done - 1);
     if (rc == HW_OK) rc = f->events.end(f->events.ctx, &batch, &f->failure);
     if (rc != HW_OK) {
         fail(f, rc);
@@ -278,6 +293,7 @@ static bool announce(hw__follower *f, struct ggml_tensor *t) {
     }
     if (reads_rows(t, "out_ids")) read_output_rows(f, t);
     if (f->open && t->op == GGML_OP_SOFT_MAX && hw__block_of(t->name, "kq_soft_max-") >= 0) check_mask(f, t);
+    hw__cache_sample_see(&f->sample, t);
     f->wanted = f->open && hw__llama_on_node(t, true, f->engine);
     return f->wanted || (f->open && is_output(t));
 }
@@ -375,6 +391,7 @@ hw_err hw__follow_begin(hw__follower *f, struct llama_context *ctx, hw_error *er
     f->failed = HW_OK;
     f->open = false;
     f->n_done = f->n_logits = 0;
+    hw__cache_sample_clear(&f->sample);
     f->logits = NULL;
     f->own_done = e->n_done;
     e->n_done = 0;
@@ -391,7 +408,7 @@ hw_err hw__follow_holds(const hw__follower *f, hw_error *err) {
     llama_memory_t memory = llama_get_memory(f->ctx);
     llama_pos first = llama_memory_seq_pos_min(memory, 0), last = llama_memory_seq_pos_max(memory, 0);
     bool recurrent = llama_model_is_recurrent(f->engine->model) || llama_model_is_hybrid(f->engine->model);
-    if (last == (llama_pos)f->n_done - 1 && (first == 0 || recurrent)) return HW_OK;
+    if (last == (llama_pos)f->n_done - 1 && (first == 0 || recurrent)) return check_sample(f, err);
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "the context's cache holds positions %d to %d, and %zu tokens were decoded: finish a tap before "
                     "the cache is changed",

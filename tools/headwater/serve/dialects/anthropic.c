@@ -28,6 +28,7 @@ static const draft_row fields[] = {
     {.key = "attribution", .kind = DRAFT_FLAG, .offset = DRAFT_AT(numbers)},
     {.key = "metadata", .kind = DRAFT_IGNORED},
     {.key = "service_tier", .kind = DRAFT_IGNORED},
+    {.key = "n", .kind = DRAFT_REFUSED, .min = 1, .text = "one model gives one answer at a time: must be 1"},
     {.key = "tools", .kind = DRAFT_REFUSED, .text = tools_text},
     {.key = "tool_choice", .kind = DRAFT_REFUSED, .word = "none", .text = tools_text},
     {.key = "thinking", .kind = DRAFT_REFUSED, .word = "disabled", .text = "answers have no part for reasoning"},

@@ -21,6 +21,7 @@ static const draft_row fields[] = {
     {.key = "temperature", .kind = DRAFT_NUMBER, .offset = DRAFT_AT(temperature)},
     {.key = "p", .kind = DRAFT_NUMBER, .offset = DRAFT_AT(top_p)},
     {.key = "k", .kind = DRAFT_NUMBER, .offset = DRAFT_AT(top_k)},
+    {.key = "n", .kind = DRAFT_REFUSED, .min = 1, .text = "one model gives one answer at a time: must be 1"},
     {.key = "logprobs", .kind = DRAFT_REFUSED, .text = "ask /v1/chat/completions for log probabilities"},
     {.key = "frequency_penalty", .kind = DRAFT_REFUSED, .text = "there are no penalties here: must be 0"},
     {.key = "presence_penalty", .kind = DRAFT_REFUSED, .text = "there are no penalties here: must be 0"},
