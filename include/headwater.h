@@ -13,6 +13,27 @@
  *
  * Target rows are the rows m-1 .. m+n-1: those that explain completion tokens.
  *
+ * Sections, in this order:
+ *
+ *     errors and messages          hw_error, hw_version(), hw_log_set()
+ *     enumerations                 hw_fuse, hw_role ...: names, and parsing them
+ *     models                       hw_model_open(), hw_model_info
+ *     devices                      hw_device_list_new(), hw_worker_run()
+ *     runs                         hw_run, hw_token: text, ids, roles
+ *     traces                       hw_trace_capture(), save, open, import
+ *     segments                     hw_segments_new(): words, sentences, passages
+ *     methods                      the table of methods, hw_method_params
+ *     tables of settings           what command line, HTTP and forms read
+ *     attributions                 hw_explain(): M, its mass outside, diagnostics
+ *     explainers                   hw_explainer_new(): methods that explain a run while it grows
+ *     memory and time estimate     hw_run_estimate()
+ *     faithfulness                 hw_check_new(), hw_run_rewrite()
+ *     citations                    hw_citation_new(), hw_confirmation_new()
+ *     results on disk              hw_result_save(), hw_result_open()
+ *     documents                    hw_document_json(): what the page draws
+ *     views                        hw_view_new(): rows, layers, filters
+ *     traces built                 hw_trace_builder_new(): of another engine's rows
+ *
  * Conventions
  *   - Fallible functions return hw_err (0 or negative) and take a nullable hw_error last.
  *   - The out parameter comes first, is written only on success, and the caller frees `**out`.

@@ -23,7 +23,15 @@ if [[ ! -f $debian/usr/bin/aarch64-linux-gnu-gcc ]]; then
         bookworm "$debian"
 fi
 cp "$(command -v qemu-aarch64-static)" "$debian/usr/bin/"
-[[ -d $debian/source/$name ]] || { mkdir -p "$debian/source"; tar -xzf "$archive" -C "$debian/source"; }
+# The source of another archive replaces the one that is there; what was built stays where it still fits.
+tree=$debian/source/$name
+hash=$(sha256sum "$archive" | cut -d ' ' -f 1)
+if [[ ! -f $tree.sha256 || $(<"$tree.sha256") != "$hash" ]]; then
+    mkdir -p "$tree"
+    find "$tree" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+    tar -xzf "$archive" -C "$debian/source"
+    printf '%s\n' "$hash" >"$tree.sha256"
+fi
 
 # In the root: engine, library, program, unit tests. Tests that read the sources, and need Python packages, have run
 # natively.
@@ -31,7 +39,7 @@ chroot "$debian" env -i PATH=/usr/bin:/bin:/usr/sbin HOME=/root LANG=C.UTF-8 JOB
     CMAKE_TOOLCHAIN_FILE="/source/$name/cmake/toolchains/aarch64-linux-gnu.cmake" \
     HEADWATER_EMULATOR=qemu-aarch64-static GOMP_SPINCOUNT=1000 bash -euo pipefail -c '
     cd "/source/$0"
-    mount -t proc proc /proc
+    mountpoint -q /proc || mount -t proc proc /proc
     trap "umount /proc" EXIT
     scripts/setup-engine.sh
     scripts/setup-stopwords.sh

@@ -22,6 +22,13 @@ def test_it_is_made_from_the_header():
     subprocess.run([sys.executable, ROOT / "scripts" / "make_api_reference.py", "--check"], check=True)
 
 
+def test_the_header_lists_its_sections():
+    section = HEADER.split("Sections, in this order:")[1].split("Conventions")[0]
+    listed = re.findall(r"^ \*     ([a-z ]+?)  +\S", section, re.M)
+    titles = [match["title"].strip() for match in SECTIONS]
+    assert len(listed) == len(titles) and all(title.startswith(name) for name, title in zip(listed, titles)), listed
+
+
 def test_it_names_every_function_and_type():
     names = set(re.findall(r"\bhw_[a-z]\w*\b", HEADER + LLAMA_HEADER))
     assert len(names) > 250
