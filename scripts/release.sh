@@ -40,5 +40,6 @@ if [[ -x $root/build/python-extras/bin/python && ${HEADWATER_NO_WHEEL:-0} == 0 ]
     cp "$root"/build/dist/*.whl "$out"
 fi
 cp "$root/packaging/Dockerfile" "$out"
-(cd "$out" && sha256sum -- * >"$root/build/SHA256SUMS.partial" && mv "$root/build/SHA256SUMS.partial" SHA256SUMS)
+sums=$(cd "$out" && sha256sum -- *)
+printf '%s\n' "$sums" >"$out/SHA256SUMS"
 say "release: $out"
