@@ -15,8 +15,8 @@
  *
  * Rules
  *   - One sequence (id 0) in a context for one (n_seq_max 1), from position 0, decoded forwards. The cache must not be
- *     changed until the tap is finished, nor replaced by a state of other tokens (llama_state_set_data()). Anything else is refused: the decode goes on, and hw_tap_finish() returns the
- *     error, hw_tap_error() at any time.
+ *     changed until the tap is finished, nor replaced by a state of other tokens (llama_state_set_data()). Anything
+ *     else is refused: the decode goes on, and hw_tap_finish() returns the error, hw_tap_error() at any time.
  *   - Each row that chooses a token needs logits. Those of a batch must be its last rows.
  *   - Free the context first, then the tap, then the hw_model, then the llama_model.
  *   - Link libllama of the same version as libheadwater.

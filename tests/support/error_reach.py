@@ -1,6 +1,6 @@
-"""Which error codes a function of src/ can return, as far as its text shows: those of the errors in its own body, and in
-the bodies of all functions that it calls or names. It follows pointers to functions by the fields of the tables that they
-are in, so that it finds too much rather than too little."""
+"""Which error codes a function of src/ can return, as far as its text shows: those of the errors in its own body, and
+in the bodies of all functions that it calls or names. It follows pointers to functions by the fields of the tables that
+they are in, so that it finds too much rather than too little."""
 
 import collections
 import re

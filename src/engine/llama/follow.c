@@ -8,12 +8,12 @@
  * A column of an attention row is a token of the sequence only if the caller changes nothing in the cache. Three checks
  * hold that: after each graph's tokens the highest position must be the number of tokens; the mask of each row must
  * show exactly the columns up to its own (from some column on where a window slides), so that a row that sees a gap, or
- * is not in its own column, is refused; and the last token's numbers must still be there (cache_sample.h).
+ * is not in its own column, is refused; and the last token's numbers must still be there (kv_sample.h).
  */
 #include "engine/follow.h"
 
-#include "engine/llama/cache_sample.h"
 #include "engine/llama/graph/graph_ops.h"
+#include "engine/llama/kv_sample.h"
 #include "engine/llama/operations.h"
 
 #include <math.h>
@@ -29,7 +29,7 @@ struct hw__follower {
     hw__sink sink;
     size_t n_done;   /* tokens decoded before the current graph */
     size_t own_done; /* n_done of the engine's own context */
-    hw__cache_sample sample;
+    hw__kv_sample sample;
 
     /* The graph in progress. */
     bool open, wanted;                     /* the engine requested the node whose data come next */
@@ -95,7 +95,7 @@ static bool read_ids(hw__follower *f, const struct ggml_tensor *ids) {
 }
 
 static hw_err check_sample(const hw__follower *f, hw_error *err) {
-    if (hw__cache_sample_holds(&f->sample)) return HW_OK;
+    if (hw__kv_sample_holds(&f->sample)) return HW_OK;
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "the context's cache holds other numbers than the decode of token %zu left there: it was replaced "
                     "(llama_state_set_data() and the like)",
@@ -260,7 +260,7 @@ static void end_graph(hw__follower *f, const struct ggml_tensor *output) {
     if (rc == HW_OK && !read_logits(f, output)) return;
     hw__token_batch batch = {f->ids, f->n, f->n_done, f->n - f->n_logits};
     e->n_done = f->n_done += f->n;
-    hw__cache_sample_take(&f->sample, f->n_done - 1);
+    hw__kv_sample_take(&f->sample, f->n_done - 1);
     if (rc == HW_OK) rc = f->events.end(f->events.ctx, &batch, &f->failure);
     if (rc != HW_OK) {
         fail(f, rc);
@@ -293,7 +293,7 @@ static bool announce(hw__follower *f, struct ggml_tensor *t) {
     }
     if (reads_rows(t, "out_ids")) read_output_rows(f, t);
     if (f->open && t->op == GGML_OP_SOFT_MAX && hw__block_of(t->name, "kq_soft_max-") >= 0) check_mask(f, t);
-    hw__cache_sample_see(&f->sample, t);
+    hw__kv_sample_see(&f->sample, t);
     f->wanted = f->open && hw__llama_on_node(t, true, f->engine);
     return f->wanted || (f->open && is_output(t));
 }
@@ -391,7 +391,7 @@ hw_err hw__follow_begin(hw__follower *f, struct llama_context *ctx, hw_error *er
     f->failed = HW_OK;
     f->open = false;
     f->n_done = f->n_logits = 0;
-    hw__cache_sample_clear(&f->sample);
+    hw__kv_sample_clear(&f->sample);
     f->logits = NULL;
     f->own_done = e->n_done;
     e->n_done = 0;

@@ -1,11 +1,11 @@
-/* cache_sample.c - see cache_sample.h. */
-#include "engine/llama/cache_sample.h"
+/* kv_sample.c - see kv_sample.h. */
+#include "engine/llama/kv_sample.h"
 
 #include <ggml-backend.h>
 
 #include <string.h>
 
-void hw__cache_sample_clear(hw__cache_sample *s) {
+void hw__kv_sample_clear(hw__kv_sample *s) {
     s->leaf.name[0] = 0;
     s->n = 0;
 }
@@ -17,12 +17,12 @@ static bool is_sampled(const struct ggml_tensor *t) {
     return strstr(t->name, "k_l") || strstr(t->name, "r_l") || strstr(t->name, "s_l");
 }
 
-void hw__cache_sample_see(hw__cache_sample *s, const struct ggml_tensor *node) {
+void hw__kv_sample_see(hw__kv_sample *s, const struct ggml_tensor *node) {
     if ((node->op == GGML_OP_SET_ROWS || node->op == GGML_OP_CPY) && node->view_src && is_sampled(node->view_src))
         s->leaf = *node->view_src;
 }
 
-void hw__cache_sample_take(hw__cache_sample *s, size_t cell) {
+void hw__kv_sample_take(hw__kv_sample *s, size_t cell) {
     bool keys = strstr(s->leaf.name, "k_l");
     s->n = 0;
     if (!s->leaf.name[0] || !s->leaf.buffer || (keys && cell >= (size_t)s->leaf.ne[1])) return;
@@ -32,8 +32,8 @@ void hw__cache_sample_take(hw__cache_sample *s, size_t cell) {
     ggml_backend_tensor_get(&s->leaf, s->bytes, s->at, s->n);
 }
 
-bool hw__cache_sample_holds(const hw__cache_sample *s) {
-    unsigned char there[HW__CACHE_SAMPLE_BYTES];
+bool hw__kv_sample_holds(const hw__kv_sample *s) {
+    unsigned char there[HW__KV_SAMPLE_BYTES];
     if (s->n == 0) return true;
     ggml_backend_tensor_get(&s->leaf, there, s->at, s->n);
     return memcmp(there, s->bytes, s->n) == 0;
