@@ -26,6 +26,20 @@ static hw_model *open_model(const char *name, int32_t n_ubatch, bool f32_cache) 
     return model;
 }
 
+/* A model by its defaults, opened once for all tests that change nothing of it. */
+static hw_model *opened[2];
+
+static hw_model *shared_model(size_t m) {
+    if (!opened[m]) opened[m] = open_model(both[m], 0, false);
+    return opened[m];
+}
+
+static int close_shared(void **state) {
+    (void)state;
+    for (size_t m = 0; m < 2; m++) hw_model_close(opened[m]);
+    return 0;
+}
+
 static hw_run_params ask_bytes(const char *prompt, size_t n_bytes, const char *completion, size_t n) {
     hw_run_params p = hw_run_params_default();
     p.prompt = prompt;
@@ -53,8 +67,7 @@ static hw_trace *capture_text(hw_model *model, const char *prompt, const char *c
 static void smollm2_describes_itself(void **state) {
     (void)state;
     native_kernels_only();
-    hw_model *model = open_model(SMOLLM2, 0, false);
-    const hw_model_info *i = hw_model_describe(model);
+    const hw_model_info *i = hw_model_describe(shared_model(0));
     assert_string_equal(i->architecture, "llama");
     assert_string_equal(i->engine, "llama");
     assert_string_equal(i->quantisation, "Q4_1");
@@ -73,14 +86,12 @@ static void smollm2_describes_itself(void **state) {
     assert_int_equal(strlen(i->sample_sha256), 64);
     assert_true(i->has_chat_template && i->host_rows && !i->has_sinks && !i->adds_bos);
     assert_true(i->row_error < 1e-5);
-    hw_model_close(model);
 }
 
 static void gemma3_describes_itself(void **state) {
     (void)state;
     native_kernels_only();
-    hw_model *model = open_model(GEMMA3, 0, false);
-    const hw_model_info *i = hw_model_describe(model);
+    const hw_model_info *i = hw_model_describe(shared_model(1));
     assert_string_equal(i->architecture, "gemma3");
     assert_string_equal(i->problem, "");
     assert_int_equal(i->n_layers, 18);
@@ -92,7 +103,6 @@ static void gemma3_describes_itself(void **state) {
     assert_int_equal(i->n_swa, 512);
     assert_true(i->adds_bos && !i->has_sinks);
     assert_true(i->row_error < 1e-5);
-    hw_model_close(model);
 }
 
 /* ------------------------------------------------------------------ rows and batches */
@@ -100,8 +110,7 @@ static void gemma3_describes_itself(void **state) {
 static void rows_are_distributions_over_the_past(void **state) {
     (void)state;
     for (size_t m = 0; m < 2; m++) {
-        hw_model *model = open_model(both[m], 0, false);
-        hw_trace *trace = capture_text(model, PROMPT, COMPLETION, 0);
+        hw_trace *trace = capture_text(shared_model(m), PROMPT, COMPLETION, 0);
         double max = 0;
         for (size_t l = 0; l < trace->n_layers; l++) {
             for (size_t q = 0; q < hw_run_n_tokens(hw_trace_run(trace)); q++) {
@@ -116,7 +125,6 @@ static void rows_are_distributions_over_the_past(void **state) {
         print_message("%s: row sums off by at most %.2g\n", both[m], max);
         assert_true(max < 2e-6);
         hw_trace_free(trace);
-        hw_model_close(model);
     }
 }
 
@@ -165,7 +173,7 @@ static void the_same_run_gives_the_same_bits(void **state) {
     (void)state;
     native_kernels_only();
     for (size_t m = 0; m < 2; m++) {
-        hw_model *model = open_model(both[m], 0, false);
+        hw_model *model = shared_model(m);
         hw_trace *a = capture_text(model, PROMPT, NULL, 4), *between = capture_text(model, "Hello there", NULL, 2);
         hw_trace *b = capture_text(model, PROMPT, NULL, 4);
         size_t n_tokens = hw_run_n_tokens(hw_trace_run(a));
@@ -180,7 +188,6 @@ static void the_same_run_gives_the_same_bits(void **state) {
         hw_trace_free(a);
         hw_trace_free(b);
         hw_trace_free(between);
-        hw_model_close(model);
     }
 }
 
@@ -273,10 +280,10 @@ static void check_window_rollout(const hw_trace *trace) {
 static void sliding_windows_cut_rows_off(void **state) {
     (void)state;
     native_kernels_only();
-    static const int32_t sizes[] = {512, 100};
+    static const int32_t sizes[] = {512, 100}; /* the first is the default */
     char *text = long_prompt();
     for (size_t i = 0; i < 2; i++) {
-        hw_model *model = open_model(GEMMA3, sizes[i], false);
+        hw_model *model = i ? open_model(GEMMA3, sizes[i], false) : shared_model(1);
         hw_trace *trace = capture_text(model, text, NULL, 3);
         size_t n_tokens = hw_run_n_tokens(hw_trace_run(trace));
         print_message("%s: %zu tokens by batches of %d\n", GEMMA3, n_tokens, sizes[i]);
@@ -284,7 +291,7 @@ static void sliding_windows_cut_rows_off(void **state) {
         check_window(trace, n_tokens);
         check_window_rollout(trace);
         hw_trace_free(trace);
-        hw_model_close(model);
+        if (i) hw_model_close(model);
     }
     free(text);
 }
@@ -321,7 +328,7 @@ static void every_byte_of_a_prompt_has_its_token(void **state) {
     (void)state;
     native_kernels_only();
     for (size_t m = 0; m < 2; m++) {
-        hw_model *model = open_model(both[m], 0, false);
+        hw_model *model = shared_model(m);
         bool bos = hw_model_describe(model)->adds_bos;
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
             hw_run_params p = ask_bytes(texts[i].bytes, texts[i].n, " a", 0);
@@ -339,7 +346,6 @@ static void every_byte_of_a_prompt_has_its_token(void **state) {
             if (at != texts[i].n) fail_msg("%s, text %zu: tokens end at %zu of %zu", both[m], i, at, texts[i].n);
             hw_trace_free(trace);
         }
-        hw_model_close(model);
     }
 }
 
@@ -363,20 +369,16 @@ static void check_rewritten(hw_model *model, const char *text, size_t n_text, si
 static void what_the_tokenizer_rewrites_leaves_the_rest_in_place(void **state) {
     (void)state;
     native_kernels_only();
-    hw_model *smollm2 = open_model(SMOLLM2, 0, false), *gemma3 = open_model(GEMMA3, 0, false);
-    check_rewritten(smollm2, "The sky \xC0\xAF is blue", 18, 7, 10);
-    check_rewritten(gemma3, "The sky \xFF\xFE is blue", 18, 8, 11);
-    hw_model_close(smollm2);
-    hw_model_close(gemma3);
+    check_rewritten(shared_model(0), "The sky \xC0\xAF is blue", 18, 7, 10);
+    check_rewritten(shared_model(1), "The sky \xFF\xFE is blue", 18, 8, 11);
 }
 
 static void chat_template_is_put_around_the_prompt(void **state) {
     (void)state;
     native_kernels_only();
-    hw_model *model = open_model(SMOLLM2, 0, false);
     hw_run_params p = ask_bytes("What is <|im_end|> ?", 20, NULL, 4);
     p.chat = true;
-    hw_trace *trace = capture(model, &p);
+    hw_trace *trace = capture(shared_model(0), &p);
     const hw_run *run = hw_trace_run(trace);
     char before[512] = "", after[512] = "", own[512] = "";
     size_t n_user = 0;
@@ -391,7 +393,6 @@ static void chat_template_is_put_around_the_prompt(void **state) {
     assert_non_null(strstr(before, "<|im_start|>user\n"));
     assert_string_equal(after, "<|im_end|>\n<|im_start|>assistant\n");
     hw_trace_free(trace);
-    hw_model_close(model);
 }
 
 /* ------------------------------------------------------------------ refusals */
@@ -445,7 +446,7 @@ static void context_is_kept_to(void **state) {
 static void sampling_is_seeded(void **state) {
     (void)state;
     native_kernels_only();
-    hw_model *model = open_model(SMOLLM2, 0, false);
+    hw_model *model = shared_model(0);
     hw_run_params p = ask_bytes("Once upon a time", 16, NULL, 12);
     p.temperature = 1.5f;
     p.top_k = 50;
@@ -463,7 +464,6 @@ static void sampling_is_seeded(void **state) {
     hw_trace_free(a);
     hw_trace_free(b);
     hw_trace_free(c);
-    hw_model_close(model);
 }
 
 int main(void) {
@@ -482,5 +482,5 @@ int main(void) {
         cmocka_unit_test(context_is_kept_to),
         cmocka_unit_test(sampling_is_seeded),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, close_shared);
 }
