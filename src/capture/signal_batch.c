@@ -201,11 +201,7 @@ hw_err hw__signal_batch_heads(hw__signal_batch *p, size_t layer, const hw__heads
     return HW_OK;
 }
 
-static double length(const float *v, size_t n) {
-    double sum = 0;
-    for (size_t d = 0; d < n; d++) sum += (double)v[d] * v[d];
-    return sqrt(sum);
-}
+static double length(const float *v, size_t n) { return sqrt(hw__dot(v, v, n)); }
 
 /* Allocates the factors of batched rows. */
 static hw_err fit_factors(hw__signal_batch *p, size_t source, size_t width, hw_error *err) {
@@ -289,12 +285,6 @@ hw__contrast *hw__signal_batch_contrast(hw__signal_batch *p, size_t q, double **
 }
 
 /* ------------------------------------------------------------------ waiting rows to signals */
-
-static double dot(const float *a, const float *b, size_t n) {
-    double sum = 0;
-    for (size_t d = 0; d < n; d++) sum += (double)a[d] * b[d];
-    return sum;
-}
 
 /* Without the rows of a recurrent layer, which are computed when it is explained. */
 static hw__row row_at(const hw__signal_batch *p, size_t source, size_t slot) {
@@ -408,9 +398,9 @@ typedef struct products {
 /* z <- y / |y|^2; returns the residual's share. */
 static double projection_direction(float *z, const hw__row *row, size_t n_embd) {
     for (size_t d = 0; d < n_embd; d++) z[d] = row->before[d] + row->added[d];
-    double squares = dot(z, z, n_embd);
-    double own = squares > 0 ? dot(row->before, z, n_embd) / squares : 0;
-    for (size_t d = 0; d < n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
+    double squares = hw__dot(z, z, n_embd);
+    double by = squares > 0 ? 1 / squares : 0, own = hw__dot(row->before, z, n_embd) * by;
+    for (size_t d = 0; d < n_embd; d++) z[d] = (float)(z[d] * by);
     return own;
 }
 
@@ -515,8 +505,8 @@ static void start_balance(const flush *f, size_t slot) {
     hw_balance *b = &p->trace->signals.balance[signal_row(p, slot)];
     b->logit = p->logit[slot];
     b->bias = how->constant;
-    b->embedding = dot(p->origin + slot * p->n_embd, first, p->n_embd) * f->scale[slot] * how->origin;
-    b->mlp = dot(p->final + slot * p->n_embd, z, p->n_embd) * f->scale[slot] - b->embedding;
+    b->embedding = hw__dot(p->origin + slot * p->n_embd, first, p->n_embd) * f->scale[slot] * how->origin;
+    b->mlp = hw__dot(p->final + slot * p->n_embd, z, p->n_embd) * f->scale[slot] - b->embedding;
 }
 
 static hw_err read_directions(flush *f, hw_error *err) {
@@ -541,7 +531,7 @@ static hw_err read_directions(flush *f, hw_error *err) {
 }
 
 static share share_of(const float *logit, const hw__row *row, const float *z, double with, size_t m, size_t n_embd) {
-    share s = {.attention = dot(row->added, z, n_embd) * with};
+    share s = {.attention = hw__dot(row->added, z, n_embd) * with};
     for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &s.prompt : &s.completion) += logit[k];
     return s;
 }

@@ -17,6 +17,21 @@ HW__SIMD double hw__sum(const float *x, size_t n) {
     return sum;
 }
 
+HW__SIMD double hw__dot(const float *a, const float *b, size_t n) {
+    hw__double_lanes sums = {0};
+    hw__lanes v, w;
+    size_t i = 0;
+    for (; i + HW__LANES <= n; i += HW__LANES) {
+        HW__LOAD(v, a + i);
+        HW__LOAD(w, b + i);
+        sums += __builtin_convertvector(v, hw__double_lanes) * __builtin_convertvector(w, hw__double_lanes);
+    }
+    double sum = 0;
+    for (size_t k = 0; k < HW__LANES; k++) sum += sums[k];
+    for (; i < n; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
+
 HW__SIMD void hw__add_floats(double *restrict sums, const float *restrict x, size_t n) {
     hw__double_lanes all;
     hw__lanes v;

@@ -36,6 +36,9 @@ typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int3
 /* Sum of x [n], in double. */
 double hw__sum(const float *x, size_t n);
 
+/* Sum of a b, both [n], in double. */
+double hw__dot(const float *a, const float *b, size_t n);
+
 /* sums [n] += x [n], in double. */
 void hw__add_floats(double *restrict sums, const float *restrict x, size_t n);
 
