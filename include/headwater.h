@@ -906,9 +906,10 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);
  * (HW_SIGNAL_PROJECTION), or, where that is not known, as the token's other parts: W_k = R_k / (1 - o_k). M then has
  * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
  * row sums to 1. Where a logit is compared with another token's (hw_run_params.against: second, or a token), the
- * explained token's own parts count by their size, whichever of the two they raised. The model's part of a row is, for
- * method logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own
- * token belongs to that token. Frozen. */
+ * explained token's parts of the completion and the model count by their size, whichever of the two they raised, and a
+ * column of the prompt that raised the other counts no more than what came from it through the completion. The model's
+ * part of a row is, for method logit, MLPs and biases; for methods in shares the mass of biases and sinks. The
+ * embedding of the row's own token belongs to that token. Frozen. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
@@ -1114,6 +1115,11 @@ static inline hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation
 /* Share of a part that came directly from part `from` of the answer (also from itself: its earlier tokens), before
  * following: hw_citation_elsewhere.through by parts. 0 if contributions were not followed. */
 HW_API double hw_citation_hop(const hw_citation *c, size_t part, size_t from);
+/* Share of a passage among the main passages of a part: of those with at least HW_MAIN_SHARE times the highest share;
+ * the others count as 0. What these have is spread thinly: each little, and mostly noise of the method. Sums to 1 over
+ * the passages, or all are 0. */
+#define HW_MAIN_SHARE 0.2
+HW_API double hw_citation_main_share(const hw_citation *c, size_t part, size_t passage);
 /* [hw_citation_n_passages] passages: marked ones first, then the others, each by descending share of the whole answer,
  * ties in prompt order. The number of a marked passage, [1] and up, is its index here plus 1. *n_marked (nullable):
  * number of marked passages. */

@@ -33,6 +33,7 @@ HW_VERSION = "1.0.0"
 HW_ROW_TOLERANCE = 1e-3
 HW_N_ALTERNATIVES = 5
 HW_BALANCE_LIMIT = 0.06
+HW_MAIN_SHARE = 0.2
 
 # enum hw_err
 HW_OK = 0
@@ -1154,6 +1155,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_citation_link_copy": (None, [POINTER(hw_citation_link), c_size_t, c_void_p, c_size_t, c_size_t]),
     "hw_citation_elsewhere_copy": (None, [POINTER(hw_citation_elsewhere), c_size_t, c_void_p, c_size_t]),
     "hw_citation_hop": (c_double, [c_void_p, c_size_t, c_size_t]),
+    "hw_citation_main_share": (c_double, [c_void_p, c_size_t, c_size_t]),
     "hw_citation_order": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "hw_citation_rule_used": (POINTER(hw_citation_rule), [c_void_p]),
     "hw_citation_min_peak": (c_double, [c_void_p]),

@@ -72,6 +72,8 @@ class CitedDocument:
     drop: float | None = None
     """Drop of the answer's log probability without the document, in nats, measured or scaled: with `confirm`."""
     measured: bool = False
+    main_share: float = 0.0
+    """Share of what came from the main documents, which have at least a fifth of the highest share; else 0."""
 
 
 @dataclass
@@ -273,12 +275,12 @@ def _link(c: int, part: int, passage: int) -> Any:
 
 def _document(c: int, whole: int, i: int, s: Segment, marked: list[int], confirmed: Owner | None) -> CitedDocument:
     number = marked.index(i) + 1 if i in marked else None
-    share = _link(c, whole, i).share
+    share, main = _link(c, whole, i).share, float(lib.hw_citation_main_share(c, whole, i))
     if confirmed is None:
-        return CitedDocument(s.name, s.text, s.begin, s.end, number, share)
+        return CitedDocument(s.name, s.text, s.begin, s.end, number, share, main_share=main)
     drop = lib.hw_confirmation_drop(confirmed.address, whole, i)
     measured = bool(lib.hw_confirmation_measured(confirmed.address, i))
-    return CitedDocument(s.name, s.text, s.begin, s.end, number, share, drop, measured)
+    return CitedDocument(s.name, s.text, s.begin, s.end, number, share, drop, measured, main)
 
 
 def _part(c: int, i: int, s: Segment, sources: list[Segment], marked: list[int]) -> Part:

@@ -415,6 +415,14 @@ double hw_citation_hop(const hw_citation *c, size_t part, size_t from) {
     return c->hops ? (double)c->hops[part * c->n_parts + from] : 0;
 }
 
+double hw_citation_main_share(const hw_citation *c, size_t part, size_t passage) {
+    double highest = 0, sum = 0, share = link_at(c, part, passage)->share;
+    for (size_t p = 0; p < c->n_passages; p++) highest = fmax(highest, link_at(c, part, p)->share);
+    for (size_t p = 0; p < c->n_passages; p++)
+        if (link_at(c, part, p)->share >= HW_MAIN_SHARE * highest) sum += link_at(c, part, p)->share;
+    return sum > 0 && share >= HW_MAIN_SHARE * highest ? share / sum : 0;
+}
+
 size_t hw_citation_n_parts(const hw_citation *c) { return c->n_parts; }
 size_t hw_citation_n_passages(const hw_citation *c) { return c->n_passages; }
 

@@ -55,7 +55,8 @@ typedef struct parts {
     const hw_attribution *inner;
     size_t i, t;      /* row of inner; completion token that it explains */
     size_t n_columns; /* columns of the prompt, which precede those of the completion */
-    bool both_sides;  /* parts count by their size, whichever of two tokens they raised */
+    bool
+        both_sides; /* parts of the completion and the model count by their size, whichever of two tokens they raised */
     double embedding; /* embedding of the row's own token, summed over layers with its column; 0 if unknown */
     ptrdiff_t own;    /* column of the row's own token; -1: outside all columns */
 } parts;
@@ -91,16 +92,14 @@ static double model_of(const parts *row) {
     return L - all > 1e-5 * L ? L - all : 0;
 }
 
-static double counts(const parts *row, double v) { return row->both_sides ? fabs(v) : v > 0 ? v : 0; }
+static double positive(double v) { return v > 0 ? v : 0; }
+
+static double counts(const parts *row, double v) { return row->both_sides ? fabs(v) : positive(v); }
 
 /* Writes the cells of one column from its part of the row, as numbers whose mean over layers is its share. `unit`: of
  * positive parts; 0: the part does not count. */
 static void put_cell(float *to, const float *from, size_t L, double extra, double unit) {
     for (size_t l = 0; l < L; l++) to[l] = (float)((from[l] + (l == 0 ? extra : 0)) * unit);
-}
-
-static double unit_of(const parts *row, double total, double unit) {
-    return total > 0 ? unit : row->both_sides ? -unit : 0;
 }
 
 static hw_err check_row(const parts *row, hw_error *err) {
@@ -128,16 +127,16 @@ typedef struct share_row {
  * counts as the model's. */
 static hw_through split_row(const share_row *to, const parts *row) {
     size_t C = row->n_columns, L = row->inner->n_layers;
-    double rest = rest_of(row), model = counts(row, model_of(row)), prompt = counts(row, rest), completion = 0;
-    for (size_t k = 0; k < C; k++) prompt += counts(row, total_of(row, k));
+    double rest = rest_of(row), model = counts(row, model_of(row)), prompt = positive(rest), completion = 0;
+    for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
     for (size_t k = 0; k < row->t; k++) completion += counts(row, total_of(row, C + k));
     double sum = prompt + completion + model, unit = sum > model ? 1 / (sum - model) : 0;
     double of = row->inner->balance ? 1 : (double)L; /* nats: sums over layers */
     for (size_t k = 0; k < C; k++)
         put_cell(to->values + k * L, cell_of(row, k), L, row->own == (ptrdiff_t)k ? row->embedding : 0,
-                 unit_of(row, total_of(row, k), (double)L * unit));
+                 total_of(row, k) > 0 ? (double)L * unit : 0);
     put_cell(to->outside, row->inner->outside + row->i * L, L, row->own < 0 ? row->embedding : 0,
-             unit_of(row, rest, (double)L * unit));
+             rest > 0 ? (double)L * unit : 0);
     for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(counts(row, total_of(row, C + k)) * unit);
     return (hw_through){
         .prompt_direct = sum > 0 ? prompt / sum : 0, .model_direct = sum > model ? model / sum : 1, .raised = sum / of};
@@ -249,6 +248,41 @@ static double lost_by(const float *hops, const double *model, size_t n) {
     return lost < 1 ? lost : 1;
 }
 
+/* Adds to the cells of one column a part that raised the other token, `total` of the row's. It counts no more than what
+ * came from the same column through the completion, which is what the cells hold. Returns its share. */
+static double add_lowering(float *cells, const float *from, size_t L, double total, double extra, double unit) {
+    double came = sum_of(cells, L) / (double)L, size = -total * unit, share = size < came ? size : came;
+    if (total >= 0 || share <= 0) return 0;
+    for (size_t l = 0; l < L; l++) cells[l] += (float)((from[l] + (l == 0 ? extra : 0)) * (double)L * share / total);
+    return share;
+}
+
+static void scale(float *to, size_t n, double by) {
+    for (size_t c = 0; c < n; c++) to[c] = (float)(to[c] * by);
+}
+
+/* Counts what the prompt of row i gave the other token, and divides the row by its new sum. */
+static void count_lowering(const followed *f, size_t i) {
+    hw_attribution *a = f->a;
+    hw_through *row = &a->through[i];
+    size_t L = a->n_layers;
+    const parts sides = parts_of(f->rows->inner, i, &a->params);
+    double tokens = (1 - row->model_direct) * row->raised, unit = tokens > 0 ? 1 / tokens : 0, rest = rest_of(&sides);
+    double share = add_lowering(a->outside + i * L, f->rows->inner->outside + i * L, L, rest,
+                                sides.own < 0 ? sides.embedding : 0, unit);
+    for (size_t k = 0; k < sides.n_columns; k++)
+        share += add_lowering(a->values + i * f->cells + k * L, cell_of(&sides, k), L, total_of(&sides, k),
+                              sides.own == (ptrdiff_t)k ? sides.embedding : 0, unit);
+    double sum = row->raised + share * tokens, whole = 1 / (1 + share);
+    if (share == 0) return;
+    scale(a->values + i * f->cells, f->cells, whole);
+    scale(a->outside + i * L, L, whole);
+    scale(a->hops + i * a->n_hops, a->n_hops, whole);
+    row->prompt_direct = (row->prompt_direct * row->raised + share * tokens) / sum;
+    row->model_direct *= row->raised / sum;
+    row->raised = sum;
+}
+
 /* The share of each row's tokens that came from no token, and the totals of the prompt and the model. */
 static void solve_model(const followed *f) {
     hw_attribution *a = f->a;
@@ -263,10 +297,6 @@ static void solve_model(const followed *f) {
     }
 }
 
-static void scale(float *to, size_t n, double by) {
-    for (size_t c = 0; c < n; c++) to[c] = (float)(to[c] * by);
-}
-
 /* Rows of the result, followed: shares of all that raised the row's token. */
 static void solve_rows(const followed *f) {
     hw_attribution *a = f->a;
@@ -276,6 +306,7 @@ static void solve_rows(const followed *f) {
     hw__through_solve(f->state->outside, L, &passed);
     hw__through_apply(a->values, f->state->values, f->cells, &direct);
     hw__through_apply(a->outside, f->state->outside, L, &direct);
+    for (size_t i = 0; f->scratch && i < a->n_rows; i++) count_lowering(f, i);
     solve_model(f);
     for (size_t i = 0; i < a->n_rows; i++) {
         double tokens = 1 - a->through[i].model_direct;

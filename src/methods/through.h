@@ -16,7 +16,9 @@
  * layers stay separate and add up to R.
  *
  * Where a logit is compared with another token's (hw_run_params.against), what raised either decided between the two:
- * the explained token's own parts count by their size. On the way only what raised the token counts.
+ * the explained token's parts of the completion and the model count by their size. A column of the prompt that raised
+ * the other token counts no more than what came from it through the completion: a candidate that the answer weighed
+ * counts, and one that stands in the prompt alone does not. On the way only what raised the token counts.
  */
 #ifndef HW_METHODS_THROUGH_H
 #define HW_METHODS_THROUGH_H

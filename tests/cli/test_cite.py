@@ -229,6 +229,7 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     assert saved["peaks"][1] == pytest.approx([3 / 7, 5 / 14, 0])
     whole = 7 + 3 + 6 + 0.5 + 4 + 5 + 4 * len(ANSWER)
     assert [p["share"] for p in saved["passages"]] == pytest.approx([10 / whole, 6 / whole, 0.5 / whole])
+    assert [p["main_share"] for p in saved["passages"]] == pytest.approx([10 / 16, 6 / 16, 0])
     assert saved["elsewhere"] == pytest.approx(
         {"rest": 4 / whole, "answer": 5 / whole, "model": 4 * len(ANSWER) / whole, "through": 0}
     )
@@ -264,6 +265,45 @@ def test_a_word_that_came_through_another(headwater, logit_trace, passages_file,
         assert [part.get("hops") for part in saved["answer"]] == (
             [None, None] if flag else [[0, 0], [pytest.approx(0.75), 0]]
         )
+
+
+def test_what_is_spread_thinly_is_left_out(headwater, logit_trace, passages_file, tmp_path):
+    """Passages with less than a fifth of the highest share are counted apart, unless one of them is cited."""
+    cases = [
+        ((9, 1, 0.5), [1, 0, 0], "Without the 2 passages that have less than a fifth of the highest share (12 % of the "
+         "answer, spread thinly), Notes has 100 % of what came from passages."),
+        ((6, 3, 1), [2 / 3, 1 / 3, 0], "Without the passage that has less than a fifth of the highest share (8 % of "
+         "the answer), Notes has 67 % and Diary 33 % of what came from passages."),
+        ((6, 3, 2), [6 / 11, 3 / 11, 2 / 11], None),
+    ]
+    for nats, main, said in cases:
+        taken = {(0, HIT[word]): v for word, v in zip((" blue", " Monday", " Paula"), nats)}
+        trace = logit_trace(PROMPT, [" blue"], taken, [2.0])
+        done = headwater("cite", "--trace", trace, "--passages", passages_file(), "-o", "c.json")
+        assert done.status == 0, done.err
+        assert (said in " ".join(done.out.split())) if said else ("fifth" not in done.out), done.out
+        saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+        assert [p["main_share"] for p in saved["passages"]] == pytest.approx(main)
+    cited = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 9, (1, HIT[" Paula"]): 1}, [2.0, 2.0])
+    done = headwater("cite", "--trace", cited, "--passages", passages_file())
+    assert "[2] Report" in done.out and "fifth" not in done.out
+
+
+def test_what_cannot_be_followed_is_said(headwater, logit_trace):
+    """A token whose parts are all negative; a completion of one token; a method without the completion's columns."""
+    explain = ("explain", "--method", "logit", "--through", "--trace")
+    lowered = {(0, HIT[" blue"]): 3, (1, HIT[" blue"]): -2, (1, len(PROMPT)): -1}
+    trace = logit_trace(PROMPT, [" blue", " sky"], lowered, [1.0, -1.0])
+    done = headwater(*explain, trace, "--token", "1")
+    assert "! Nothing raised the logit of completion token 1: it counts as the model's own." in done.out
+    assert "prompt 0.0 %, the model itself 100.0 %" in done.out
+    assert "Nothing raised" not in headwater(*explain, trace, "--token", "0").out
+    none = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): -3, (1, HIT[" blue"]): -2}, [-1.0, -1.0])
+    assert "completion token 0 and of others: it counts" in headwater(*explain, none).out
+    one = headwater(*explain, logit_trace(PROMPT, [" blue"], {(0, HIT[" blue"]): 3}, [1.0]))
+    assert "prompt 75.0 %, the model itself 25.0 %" in one.out and "100.0 % at once" in one.out
+    random = headwater("explain", "--method", "random", "--through", "--trace", trace)
+    assert random.status == 2 and "--through applies to rollout, contribution, logit, " in random.err
 
 
 @pytest.mark.model

@@ -182,6 +182,7 @@ def test_citations(model):
     part = cited.parts[0]
     assert sum(part.shares) + part.rest + part.answer + part.model == pytest.approx(1, abs=1e-6)
     assert cited.documents[0].measured and cited.documents[0].drop > 1
+    assert [d.main_share for d in cited.documents] == [1, 0]
     spoken = model.cite("Where is the key?", DOCUMENTS, system="Answer briefly.", completion="In the blue cup.")
     assert [d.text for d in spoken.documents] == ["Notes: The key is in the blue cup.", "Diary: Oscar saw it."]
     with pytest.raises(headwater.ArgumentError, match="document 1"):

@@ -102,6 +102,41 @@ static void shares_are_of_all_that_raised_the_logit(void **state) {
     hw_attribution_free(a);
 }
 
+static void assert_main(const hw_citation *c, size_t part, double first, double second, double third) {
+    const double want[] = {first, second, third};
+    for (size_t p = 0; p < 3; p++) assert_close(hw_citation_main_share(c, part, p), want[p], 1e-12);
+}
+
+/* Without what has less than a fifth of the highest share: part 0 6 4 0, part 1 0 0 2, the whole 6 4 0. Then v has
+ * .201 of passage 1 in place of 3, with which it is just above a fifth of 6; then .1. */
+static void main_shares_leave_out_what_is_spread_thinly(void **state) {
+    (void)state;
+    hw_attribution *a = make("logit", true);
+    hw_citation *c = cite(a, 0);
+    assert_main(c, 0, 0.6, 0.4, 0);
+    assert_main(c, 1, 0, 0, 1);
+    assert_main(c, 2, 0.6, 0.4, 0);
+    hw_citation_free(c);
+    const struct {
+        float v;
+        double first, second;
+    } cases[] = {{0.201F, 6 / 7.201, 1.201 / 7.201}, {0.1F, 1, 0}, {-1, 1, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        a->values[10 + 4] = cases[i].v;
+        a->values[10 + 5] = 0;
+        c = cite(a, 0);
+        for (size_t part = 0; part < 3; part += 2)
+            for (size_t p = 0; p < 2; p++)
+                assert_close(hw_citation_main_share(c, part, p), p ? cases[i].second : cases[i].first, 1e-6);
+        hw_citation_free(c);
+    }
+    memset(a->values, 0, sizeof values);
+    c = cite(a, 0);
+    assert_main(c, 0, 0, 0, 0);
+    hw_citation_free(c);
+    hw_attribution_free(a);
+}
+
 static void marks_go_by_the_peak(void **state) {
     (void)state;
     hw_attribution *a = make("logit", true);
@@ -328,6 +363,7 @@ static void what_does_not_fit_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_of_all_that_raised_the_logit),
+        cmocka_unit_test(main_shares_leave_out_what_is_spread_thinly),
         cmocka_unit_test(marks_go_by_the_peak),
         cmocka_unit_test(columns_may_be_the_passages),
         cmocka_unit_test(shares_of_a_row_go_by_what_is_typical),

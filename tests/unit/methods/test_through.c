@@ -123,12 +123,14 @@ static void a_chain_with_what_positions_gathered(void **state) {
     hw_attribution_free(a);
 }
 
-/* Compared with another token: c1 a -1, b 1, c0 1, model -1, each a quarter. On the way it is b .5, c0 .5, which is all
- * of c2. */
+/* Compared with another token, c1 is b 1, c0 1, model 1 by their sizes, and a, which raised the other by 1, as much as
+ * came from it through c0, .375 of 2: in all 3.75. c2 is c1 alone, W = (.375 .625); of it a raised the other by .25,
+ * and .375 came through c1. */
 static void what_raised_the_other_token_counts(void **state) {
     (void)state;
-    static const float values[3][5] = {{3, 0, 0, 0, 0}, {-1, 1, 0, 0, 0}, {0, 0, 0, 1, 0}};
-    static const double want[3][2] = {{0.75, 0.25}, {0.4375, 0.3125}, {0.375, 0.625}};
+    static const float values[3][5] = {{3, 0, 0, 0, 0}, {-1, 1, 0, 0, 0}, {-0.25F, 0, 0, 1, 0}};
+    static const double want[3][2] = {{0.75, 0.25}, {0.4, 1 / 3.0}, {0.5, 0.5}}, sums[] = {4, 3.75, 1.25},
+                        positive[] = {4, 2, 1};
     static const char *const accepted[] = {"second", " no"}, *const refused[] = {"distribution", ""};
     hw_attribution *a = make_chain(values, chain_balance), *f = NULL;
     hw_error err;
@@ -141,8 +143,14 @@ static void what_raised_the_other_token_counts(void **state) {
         for (size_t i = 0; i < 3; i++)
             for (size_t k = 0; k < 2; k++) same = same && fabs(cell(f, i, k, 0) - want[i][k]) < 1e-6;
         assert_true(same == (r < 2));
-        assert_close(f->through[1].model, r < 2 ? 0.25 : 0, 1e-6);
-        assert_true(f->through[1].raised == (r < 2 ? 4 : 2));
+        assert_close(f->through[1].model, r < 2 ? 1 / 3.75 : 0, 1e-6);
+        for (size_t i = 0; i < 3; i++) {
+            assert_close(f->through[i].raised, r < 2 ? sums[i] : positive[i], 1e-6);
+            assert_close(f->through[i].model + f->through[i].prompt, 1, 1e-12);
+            assert_close(cell(f, i, 0, 0) + cell(f, i, 1, 0), f->through[i].prompt, 1e-6);
+        }
+        assert_close(f->through[2].prompt_direct, r < 2 ? 0.2 : 0, 1e-6);
+        assert_close(hw_attribution_hop(f, 2, 1), r < 2 ? 0.8 : 1, 1e-6);
         hw_attribution_free(f);
     }
     a->run->options.run.against = NULL;
@@ -365,12 +373,65 @@ static void what_was_gathered_equals_the_inverse(void **state) {
     hw_run_free(run);
 }
 
-/* The same bits when the rows come in parts, with and without what was gathered. */
+/* Signed columns [T] of a row of `logit`, and the model's part. */
+static double read_signed(double *to, const hw_attribution *a, size_t i) {
+    for (size_t k = 0; k < T; k++) {
+        to[k] = k + 1 == M + i ? a->balance[i].embedding : 0;
+        for (size_t l = 0; l < L; l++) to[k] += cell(a, i, k, l);
+    }
+    return a->balance[i].mlp;
+}
+
+static double limited(double x, double limit) { return x < limit ? x : limit; }
+
+/* Of a contrast, R = P + |G| X + min(-P, |G| X) in each column of the prompt, divided by its sum with the model's part;
+ * X = (I - G - o G')^-1 (P + o P') of the positive parts. */
+static void a_contrast_equals_the_inverse(void **state) {
+    (void)state;
+    hw_run *run = make_run(L, words, M, words + M, N);
+    run->options.run.against = (char *)"second";
+    hw_attribution *inner = random_rows(run, "logit", 0, N), *gathered = random_rows(run, "contribution", 0, N);
+    for (size_t i = 0; i < N; i++) inner->values[(i * T + i) * L] -= 2; /* one column of the prompt lowers each */
+    hw_attribution *a = follow_part(inner, gathered, NULL);
+    double passed[N][T], read[T], G[N][N] = {{0}}, inverse[N][N];
+    for (size_t i = 0; i < N; i++) {
+        double model = split(passed[i], inner, i);
+        split(read, gathered, i);
+        for (size_t k = 0; k < T; k++) passed[i][k] += model * read[k];
+        for (size_t k = 0; k < i; k++) G[i][k] = passed[i][M + k];
+    }
+    invert(inverse, G);
+    for (size_t i = 0; i < N; i++) {
+        double row[T], want[M], model = read_signed(row, inner, i), sum = model;
+        for (size_t k = 0; k < M; k++) {
+            double came = 0;
+            for (size_t j = 0; j < i; j++)
+                for (size_t h = 0; h < N; h++) came += fabs(row[M + j]) * inverse[j][h] * passed[h][k];
+            sum += want[k] = came + (row[k] > 0 ? row[k] : limited(-row[k], came));
+        }
+        for (size_t k = 0; k < M; k++) {
+            double got = 0;
+            for (size_t l = 0; l < L; l++) got += cell(a, i, k, l) / L;
+            assert_close(got, want[k] / sum, 1e-6);
+        }
+        assert_close(a->through[i].model, model / sum, 1e-6);
+        assert_close(a->through[i].raised, sum, 1e-5);
+    }
+    run->options.run.against = NULL;
+    hw_attribution_free(a);
+    hw_attribution_free(gathered);
+    hw_attribution_free(inner);
+    hw_run_free(run);
+}
+
+/* The same bits when the rows come in parts, with and without what was gathered, and of a contrast. */
 static void parts_give_the_same(void **state) {
     (void)state;
     static const size_t ends[] = {1, 3, N};
     hw_run *run = make_run(L, words, M, words + M, N);
-    for (int known = 0; known < 2; known++) {
+    for (int which = 0; which < 3; which++) {
+        int known = which > 0;
+        run->options.run.against = (char *)(which == 2 ? "second" : NULL);
         hw_attribution *inner = random_rows(run, "logit", 0, N), *gathered = random_rows(run, "contribution", 0, N);
         hw_attribution *whole = follow_part(inner, known ? gathered : NULL, NULL);
         hw__through_state growing = {0};
@@ -387,6 +448,7 @@ static void parts_give_the_same(void **state) {
             hw_attribution_free(i);
         }
         hw__through_state_clear(&growing);
+        run->options.run.against = NULL;
         hw_attribution_free(whole);
         hw_attribution_free(gathered);
         hw_attribution_free(inner);
@@ -529,6 +591,7 @@ int main(void) {
         cmocka_unit_test(a_completion_of_one_token),
         cmocka_unit_test(equals_the_inverse),
         cmocka_unit_test(what_was_gathered_equals_the_inverse),
+        cmocka_unit_test(a_contrast_equals_the_inverse),
         cmocka_unit_test(parts_give_the_same),
         cmocka_unit_test(sinks_are_the_models),
         cmocka_unit_test(groups_keep_every_share),

@@ -59,6 +59,8 @@ static json_t *passages_of(const cite_facts *f) {
         one = json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
         if (f->confirmation) one = put_confirmed(one, f, p);
         one = hw__json_set(one, "share", hw__json_double(link.share));
+        one = hw__json_set(one, "main_share",
+                           hw__json_double(hw_citation_main_share(f->citation, hw_citation_n_parts(f->citation), p)));
         list = hw__json_append(list, one);
     }
     return list;

@@ -318,6 +318,46 @@ static void print_others(const terminal *t, const cite_facts *f, const size_t *o
     prose_print(t, p.text, terminal_plain);
 }
 
+/* " has 67 % and Diary 33 %": named passages with a main share. */
+static phrase main_shares(const cite_facts *f, const size_t *named, size_t n, int width) {
+    size_t whole = hw_citation_n_parts(f->citation), n_main = 0;
+    phrase p = {""}, one;
+    while (n_main < n && hw_citation_main_share(f->citation, whole, named[n_main]) > 0) n_main++;
+    for (size_t i = 0; i < n_main; i++) {
+        snprintf(one.text, sizeof one.text, "%s%s%s %s",
+                 i == 0           ? ""
+                 : i + 1 < n_main ? ", "
+                                  : " and ",
+                 passage_label(f, named[i], width).utf8, i ? "" : " has",
+                 text_percent(hw_citation_main_share(f->citation, whole, named[i])).text);
+        append(&p, one.text);
+    }
+    return p;
+}
+
+/* Prints "Without the 9 passages that have less than a fifth of the highest share (24 % of the answer, spread thinly),
+ * Notes has 100 % of what came from passages." */
+static void print_main(const terminal *t, const cite_facts *f) {
+    size_t whole = hw_citation_n_parts(f->citation), n_thin = 0, named[MAX_NAMED], n = named_passages(named, f);
+    char which[64] = "passage that has";
+    double thin = 0;
+    phrase p;
+    for (size_t k = 0; k < hw_citation_n_passages(f->citation); k++) {
+        hw_citation_link link = hw_citation_at(f->citation, whole, k);
+        if (link.share <= 0 || hw_citation_main_share(f->citation, whole, k) > 0) continue;
+        if (link.marked) return; /* a source of few words is not spread thinly */
+        thin += link.share;
+        n_thin++;
+    }
+    if (thin < 0.005 || n == 0) return;
+    if (n_thin > 1) snprintf(which, sizeof which, "%zu passages that have", n_thin);
+    snprintf(p.text, sizeof p.text, "Without the %s less than a fifth of the highest share (%s of the answer%s), ",
+             which, text_percent(thin).text, n_thin == 1 ? "" : ", spread thinly");
+    append(&p, main_shares(f, named, n, t->width / 3).text);
+    append(&p, " of what came from passages.");
+    prose_print(t, p.text, terminal_plain);
+}
+
 /* Prints the passage that came nearest to a mark. */
 static void print_none(const terminal *t, const cite_facts *f, const size_t *order) {
     size_t whole = hw_citation_n_parts(f->citation), best = order[0];
@@ -359,5 +399,6 @@ void cite_print(const terminal *t, const cite_facts *f) {
     if (!n_marked) print_none(t, f, order);
     for (size_t i = 0; i < n_marked; i++) print_passage(t, f, i + 1, order[i]);
     if (n_marked) print_others(t, f, order + n_marked, hw_citation_n_passages(f->citation) - n_marked);
+    if (n_marked) print_main(t, f);
     print_legend(t, f);
 }
