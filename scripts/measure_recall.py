@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """recall@k and the share on the evidence, from results of `headwater eval`, for items with several evidence segments.
 
-    scripts/measure_recall.py docs/research/faithfulness/sums-Q.jsonl ...
+    scripts/measure_recall.py docs/research/faithfulness/needles-Q.jsonl ...
 
 Uses items answered right. recall@k: share of the k evidence segments that are among the k highest. share: the
 evidence's share of all positive scores. In brackets 95 % bootstrap intervals over items.

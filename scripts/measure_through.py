@@ -4,7 +4,8 @@ saved traces.
 
     scripts/measure_through.py --capture -m MODEL build/datasets/sums.jsonl FOLDER
                      a trace per item; continues where it was stopped
-    scripts/measure_through.py build/datasets/sums.jsonl FOLDER [SET FOLDER ...]      the table; no model runs
+    scripts/measure_through.py build/datasets/sums.jsonl FOLDER [SET FOLDER ...]      the table; no model runs. Of
+                     traces captured with --against second, only what that needs
 
 Of items answered right. recall@k: share of the k segments with evidence among the k highest; share: what they have of
 all scores; of the large: the same where scores below a fifth of the highest count as 0. In brackets 95 % bootstrap
@@ -126,14 +127,17 @@ def with_gathered(rows, carried):
 
 
 def against_second(signals, balances, segments):
-    """Of a trace captured with `--against second`: R by `--through`, and without counting both sides."""
+    """Of a trace captured with `--against second`: R by `--through`, by counting all that raised either token, and only
+    what raised this one."""
+    signed = logit_rows(signals, balances, segments, part=np.asarray)
     carried = contribution_rows(signals, segments, 0)
     W = follow(*with_gathered(logit_rows(signals, balances, segments), carried))
-    made = {}
-    for name, part in (("`--against second --through`", np.abs), ("that, only what raised the token", positive)):
-        P, G = logit_rows(signals, balances, segments, part=part).shares(False)
-        made[name] = P + np.tril(G, -1) @ W
-    return made
+    through = np.abs(np.tril(signed.G, -1)) @ W
+    lowering = positive(-signed.P)
+    made = {"`--against second --through`": positive(signed.P) + through + np.minimum(lowering, through),
+            "that, all that raised the other token": np.abs(signed.P) + through,
+            "that, only what raised the token": positive(signed.P) + positive(np.tril(signed.G, -1)) @ W}
+    return {name: R / np.maximum(R.sum(1, keepdims=True), 1e-12) for name, R in made.items()}
 
 
 def against_distribution(tokens, signals, balances, segments):
@@ -184,6 +188,14 @@ def variants(tokens, signals, balances, segments):
     return made
 
 
+def of_contrast(tokens, signals, balances, segments):
+    """The same of a trace that was captured with `--against second` alone."""
+    made = against_second(signals, balances, segments)
+    made["contribution"] = follow(*contribution_rows(signals, segments, 0).shares(False))
+    made["random"] = np.random.default_rng(len(tokens)).random(made["contribution"].shape)
+    return made
+
+
 def figures(scores, evidence):
     scores = np.array(scores, float)
     shares = [of[evidence].sum() / max(of.sum(), 1e-12) for of in (scores, large(scores))]
@@ -206,7 +218,10 @@ def measure(sets, items, contrasts, distributions):
                 continue
             evidence = [item["spans"].index(span) for span in item["evidence"]]
             segments = segments_of(tokens, n_prompt, item)
-            made = variants(tokens, signals, balances, segments)
+            if run["options"].get("against") == "second":
+                made = of_contrast(tokens, signals, balances, segments)
+            else:
+                made = variants(tokens, signals, balances, segments)
             if contrasts:
                 again = read(contrasts / trace.name)
                 assert again[0]["completion"] == run["completion"], trace.name
@@ -230,13 +245,14 @@ def interval(x, rng):
 def report(sets, tag, items, contrasts, distributions):
     found, tags = measure(sets, items, contrasts, distributions)
     kinds = sorted({t.get(tag) for t in tags}, key=str)
-    base = next(values for name, values in found.items() if name.startswith("**"))
+    base = next((name for name in found if name.startswith("**")), "`--against second --through`")
+    less_of = "`--through`" if base.startswith("**") else base
     print(
-        f"| {len(tags)} items | recall@k | - `--through` | share | of the large | {' | '.join(map(str, kinds))} |\n"
+        f"| {len(tags)} items | recall@k | - {less_of} | share | of the large | {' | '.join(map(str, kinds))} |\n"
         f"|---|---|---|---|---|{'---|' * len(kinds)}"
     )
     for name, values in found.items():
-        rng, less = np.random.default_rng(1), values[:, 0] - base[:, 0]
+        rng, less = np.random.default_rng(1), values[:, 0] - found[base][:, 0]
         of = [values[[i for i, t in enumerate(tags) if t.get(tag) == kind], 0].mean() for kind in kinds]
         print(
             f"| {name} | {interval(values[:, 0], rng)} | "
