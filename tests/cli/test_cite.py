@@ -267,26 +267,32 @@ def test_a_word_that_came_through_another(headwater, logit_trace, passages_file,
         )
 
 
-def test_what_is_spread_thinly_is_left_out(headwater, logit_trace, passages_file, tmp_path):
-    """Passages with less than a fifth of the highest share are counted apart, unless one of them is cited."""
+def test_what_is_spread_thinly_is_left_out(headwater, logit_trace, tmp_path):
+    """Passages with less than a fifth of the highest share are counted apart where several have a part of the answer,
+    unless one of them is cited."""
+    words = (" blue", " cup", " Monday", " Paula")
+    spans = [{"name": w.strip(), "begin": BUILT.index(w) + 1, "end": BUILT.index(w) + len(w)} for w in words]
+    (tmp_path / "spans.json").write_text(json.dumps(spans))
     cases = [
-        ((9, 1, 0.5), [1, 0, 0], "Without the 2 passages that have less than a fifth of the highest share (12 % of the "
-         "answer, spread thinly), Notes has 100 % of what came from passages."),
-        ((6, 3, 1), [2 / 3, 1 / 3, 0], "Without the passage that has less than a fifth of the highest share (8 % of "
-         "the answer), Notes has 67 % and Diary 33 % of what came from passages."),
-        ((6, 3, 2), [6 / 11, 3 / 11, 2 / 11], None),
+        ((9, 1, 0.5, 0), [1, 0, 0, 0], "(12 % of the answer, spread thinly), blue has 100 % of what came from"),
+        ((6, 3, 1, 0.5), [2 / 3, 1 / 3, 0, 0], "(12 % of the answer, spread thinly), blue has 67 % and cup 33 % of"),
+        ((9, 9, 1, 0), [0.5, 0.5, 0, 0], None),
+        ((9, 9, 0.3, 0.3), [0.5, 0.5, 0, 0], None),
+        ((6, 3, 2, 2), [6 / 13, 3 / 13, 2 / 13, 2 / 13], None),
     ]
     for nats, main, said in cases:
-        taken = {(0, HIT[word]): v for word, v in zip((" blue", " Monday", " Paula"), nats)}
-        trace = logit_trace(PROMPT, [" blue"], taken, [2.0])
-        done = headwater("cite", "--trace", trace, "--passages", passages_file(), "-o", "c.json")
+        trace = logit_trace(PROMPT, [" blue"], {(0, HIT[word]): v for word, v in zip(words, nats)}, [2.0])
+        done = headwater("cite", "--trace", trace, "--spans", "spans.json", "-o", "c.json")
         assert done.status == 0, done.err
-        assert (said in " ".join(done.out.split())) if said else ("fifth" not in done.out), done.out
+        text = " ".join(done.out.split())
+        begin = "Without the 2 passages that have less than a fifth of the highest share "
+        assert begin + said in text if said else "fifth" not in text, text
         saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
         assert [p["main_share"] for p in saved["passages"]] == pytest.approx(main)
-    cited = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 9, (1, HIT[" Paula"]): 1}, [2.0, 2.0])
-    done = headwater("cite", "--trace", cited, "--passages", passages_file())
-    assert "[2] Report" in done.out and "fifth" not in done.out
+    cited = logit_trace(PROMPT, [" blue", " sky"],
+                        {(0, HIT[" blue"]): 9, (0, HIT[" cup"]): 1, (1, HIT[" Paula"]): 1}, [2.0, 2.0])
+    done = headwater("cite", "--trace", cited, "--spans", "spans.json")
+    assert "[2] Paula" in done.out and "fifth" not in done.out
 
 
 def test_what_cannot_be_followed_is_said(headwater, logit_trace):

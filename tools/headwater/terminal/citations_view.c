@@ -339,7 +339,6 @@ static phrase main_shares(const cite_facts *f, const size_t *named, size_t n, in
  * Notes has 100 % of what came from passages." */
 static void print_main(const terminal *t, const cite_facts *f) {
     size_t whole = hw_citation_n_parts(f->citation), n_thin = 0, named[MAX_NAMED], n = named_passages(named, f);
-    char which[64] = "passage that has";
     double thin = 0;
     phrase p;
     for (size_t k = 0; k < hw_citation_n_passages(f->citation); k++) {
@@ -349,10 +348,11 @@ static void print_main(const terminal *t, const cite_facts *f) {
         thin += link.share;
         n_thin++;
     }
-    if (thin < 0.005 || n == 0) return;
-    if (n_thin > 1) snprintf(which, sizeof which, "%zu passages that have", n_thin);
-    snprintf(p.text, sizeof p.text, "Without the %s less than a fifth of the highest share (%s of the answer%s), ",
-             which, text_percent(thin).text, n_thin == 1 ? "" : ", spread thinly");
+    if (n_thin < 2 || thin < MIN_NAMED || n == 0) return;
+    snprintf(p.text, sizeof p.text,
+             "Without the %zu passages that have less than a fifth of the highest share (%s of the answer, spread "
+             "thinly), ",
+             n_thin, text_percent(thin).text);
     append(&p, main_shares(f, named, n, t->width / 3).text);
     append(&p, " of what came from passages.");
     prose_print(t, p.text, terminal_plain);
