@@ -42,7 +42,7 @@ install: build ## into PREFIX (/usr/local), below DESTDIR if that is set
 	@cmake --install build/release --prefix "$(PREFIX)" --strip >/dev/null
 	@printf 'headwater: installed into %s%s\n' "$(DESTDIR)" "$(PREFIX)"
 
-wheel: setup-build setup-packages ## the Python package for Linux, in build/dist
+wheel: setup-build setup-packages ## the Python package for Linux, and its source, in build/dist
 	@build/python-extras/bin/python scripts/make_wheel.py
 
 format: ## rewrite C and C++ sources as .clang-format says
@@ -56,6 +56,7 @@ test-packages: ## shells, Debian packages, arm64, image, wheel: slow, as root, w
 	@scripts/setup-models.sh demo
 	@scripts/test-packages.sh
 	@$(MAKE) --no-print-directory wheel
+	@scripts/setup-packages.sh tests
 	@build/python-extras/bin/python -m pytest -q -p no:cacheprovider tests/python_packages
 
 asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers

@@ -2,11 +2,16 @@
 """Measures explaining from Python beside the program, and one actor of headwater.ray beside both.
 
     PYTHON bench/python_explain.py MODEL.gguf [--rounds 7] [--threads N] [--tokens 64]
+    PYTHON bench/python_explain.py MODEL.gguf --ray [--rounds 3]
 
 PYTHON has the package `headwater`. Each round runs, in turn, the program and a Python process that does the same (load,
-explain with the default methods, save M), each from start to end; then explains eight prompts with a loaded model: in a
-loop, and as a batch of headwater.ray.Explainer (if pyarrow is there). Prints medians of wall and processor time and the
-median of the rounds' ratios.
+explain with the default methods, save M), each from start to end; what that process took after the interpreter's start
+and the import, which have a goal of their own; then eight prompts with a loaded model: in a loop, and as a batch of
+headwater.ray.Explainer (if pyarrow is there). Prints medians of wall and processor time and the median of the rounds'
+ratios; the program goes first in every other round.
+
+`--ray`: prompts a second of one actor on a real Ray of this machine, of a loop in this process, and of the program,
+which is started for each prompt. The actor explains eight prompts before those that count.
 """
 
 import argparse
@@ -24,18 +29,21 @@ from headwater import program
 PROMPT = ("Once upon a time there was a small village by the sea, where an old fisherman lived with his daughter. "
           "Every morning ")
 WHOLE = """
-import sys, headwater
+import sys, time, headwater
+wall, used = time.monotonic(), time.process_time()
 model, out, n, threads = sys.argv[1:]
 headwater.Model(model, threads=int(threads)).explain({prompt!r}, n=int(n)).save(out)
+print(time.monotonic() - wall, time.process_time() - used)
 """
+PROGRAM, PYTHON, AFTER = "program, whole command", "Python, whole process", "Python, after the import"
 
 
 def measure(command):
-    """Wall time and processor time in seconds."""
+    """Wall time and processor time in seconds, and what it printed."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True)
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), done.stdout
 
 
 def timed(work):
@@ -56,13 +64,17 @@ def commands(o, folder):
     options = ["-n", o.tokens, "--threads", o.threads, "-q", "--full", "-o", f"{folder}/p.json"]
     code = WHOLE.format(prompt=PROMPT)
     return {
-        "program, whole command": [program.find(), "explain", "-m", o.model, "-p", PROMPT, *options],
-        "Python, whole process": [sys.executable, "-c", code, o.model, f"{folder}/y.json", o.tokens, o.threads],
+        PROGRAM: [program.find(), "explain", "-m", o.model, "-p", PROMPT, *options],
+        PYTHON: [sys.executable, "-c", code, o.model, f"{folder}/y.json", o.tokens, o.threads],
     }
 
 
+def prompts_of():
+    return [f"{PROMPT}{name} " for name in ("he", "she", "they", "the cat", "we", "it", "Anna", "Tom")]
+
+
 def batches(o):
-    prompts = [f"{PROMPT}{name} " for name in ("he", "she", "they", "the cat", "we", "it", "Anna", "Tom")]
+    prompts = prompts_of()
     model = headwater.Model(o.model, threads=o.threads, context=1024)
     ways = {"Python, 8 prompts, model loaded": lambda: [model.explain(p, n=o.tokens) for p in prompts]}
     try:
@@ -75,6 +87,37 @@ def batches(o):
     return ways | {"one actor of headwater.ray": lambda: actor({"prompt": prompts})}
 
 
+def actor_seconds(o, prompts):
+    """Wall time of each of some batches of these prompts, by the clock of the actor that explains them."""
+    import ray
+    from headwater.ray import Explainer
+
+    class Timed(Explainer):
+        def __call__(self, batch):
+            began = time.monotonic()
+            table = super().__call__({"prompt": batch["prompt"]})
+            return table.append_column("seconds", [[time.monotonic() - began] * table.num_rows])
+
+    data = ray.data.from_items([{"prompt": p} for p in prompts * (o.rounds + 1)], override_num_blocks=1)
+    settings = {"model": o.model, "n": o.tokens, "threads": o.threads, "context": 1024}
+    done = data.map_batches(Timed, fn_constructor_kwargs=settings, batch_size=len(prompts), num_cpus=1,
+                            compute=ray.data.ActorPoolStrategy(size=1)).materialize()
+    return [row["seconds"] for row in done.take_all()][len(prompts)::len(prompts)]
+
+
+def show_ray(o):
+    prompts, options = prompts_of(), ["-n", o.tokens, "--threads", o.threads, "-q"]
+    model = headwater.Model(o.model, threads=o.threads, context=1024)
+    times = {"one actor on Ray": actor_seconds(o, prompts)}
+    times["Python, model loaded"] = [timed(lambda: [model.explain(p, n=o.tokens) for p in prompts])[0]
+                                     for _ in range(o.rounds)]
+    times["program, started for each"] = [
+        sum(measure([program.find(), "explain", "-m", o.model, "-p", p, *options])[0][0] for p in prompts)
+        for _ in range(o.rounds)]
+    for name, seconds in times.items():
+        print(f"{name:<32}{len(prompts) / statistics.median(seconds):7.2f} prompts/s of {o.tokens} tokens")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -82,22 +125,26 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--no-batches", action="store_true", help="whole processes only")
+    parser.add_argument("--ray", action="store_true", help="throughput of one actor on Ray")
     o = parser.parse_args()
+    if o.ray:
+        show_ray(o)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        ways = {name: lambda c=command: measure(c) for name, command in commands(o, folder).items()}
-        if not o.no_batches:
-            ways |= {name: lambda w=work: timed(w) for name, work in batches(o).items()}
-        seen = {name: [] for name in ways}
-        for round_ in range(-1, o.rounds):  # the first fills the page cache
-            for name, work in ways.items():
-                took = work()
-                if round_ >= 0:
-                    seen[name].append(took)
+        processes = commands(o, folder)
+        loaded = {} if o.no_batches else batches(o)
+        seen = {name: [] for name in (PROGRAM, PYTHON, AFTER, *loaded)}
+        for i in range(-1, o.rounds):  # the first fills the page cache
+            took = {name: measure(processes[name]) for name in sorted(processes, reverse=i % 2 == 0)}
+            times = {name: one for name, (one, _) in took.items()}
+            times[AFTER] = tuple(float(number) for number in took[PYTHON][1].split())
+            times |= {name: timed(work) for name, work in loaded.items()}
+            for name, one in times.items() if i >= 0 else ():
+                seen[name].append(one)
     print(f"{'medians of ' + str(o.rounds):<32}{'wall':>12}{'processor':>12}{'ratio of rounds':>20}")
-    names = list(seen)
-    show(names[0], seen[names[0]])
-    show(names[1], seen[names[1]], seen[names[0]])
-    for name, before in zip(names[2:], [None, *names[2:]]):
+    for name in (PROGRAM, PYTHON, AFTER):
+        show(name, seen[name], seen[PROGRAM] if name != PROGRAM else None)
+    for name, before in zip(loaded, [None, *loaded]):
         show(name, seen[name], seen[before] if before else None)
 
 

@@ -14,7 +14,7 @@ explained = ray.data.read_json(prompts).map_batches(
     Explainer,
     fn_constructor_kwargs={"model": model, "n": 16, "methods": "logit", "context": 1024},
     batch_size=4,
-    compute=ray.data.ActorPoolStrategy(size=2),
+    compute=ray.data.ActorPoolStrategy(min_size=1, max_size=2),  # reading and writing need processors too
     num_cpus=1,
 )
 explained.write_parquet(target)

@@ -1,7 +1,8 @@
-"""Makes the Python wheel: one for every Python 3 on Linux x86-64 whose glibc is not older than this machine's.
+"""Makes the Python wheel: one for every Python 3 on Linux x86-64 whose glibc is not older than this machine's; and the
+sdist, for the others, which is built with an engine that is there already.
 
     make wheel                                                    # what calls this, after the set-up
-    build/python-extras/bin/python scripts/make_wheel.py          # writes build/dist/headwater-...-manylinux_....whl
+    build/python-extras/bin/python scripts/make_wheel.py          # build/dist/headwater-...-manylinux_....whl, .tar.gz
 
 scikit-build-core compiles the library and the program (pyproject.toml, cmake/HeadwaterWheel.cmake); auditwheel adds the
 system's libraries that they need, and names the oldest glibc that the wheel works with. The licences of those libraries
@@ -107,7 +108,9 @@ def main() -> None:
         finish(made, given.to / made.name)
     target = given.to / made.name
     size = target.stat().st_size
-    print(f"{target.name}: {size / 1e6:.1f} MB")
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(given.to), str(ROOT))
+    for file in (target, *given.to.glob("headwater-*.tar.gz")):
+        print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
     if size > MAX_BYTES:
         sys.exit(f"make_wheel: more than {MAX_BYTES / 1e6:.0f} MB")
 

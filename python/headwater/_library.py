@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import c_api
-from .errors import BY_CODE, HeadwaterError
+from .errors import BY_CODE, ArgumentError, HeadwaterError
 
 HERE = pathlib.Path(__file__).parent
 
@@ -26,6 +25,8 @@ def _find() -> str:
     bundled = sorted((HERE / "lib").glob("libheadwater.so.*"), key=lambda path: len(path.name))
     if bundled:
         return str(bundled[0])
+    import ctypes.util  # not at the package's import, which is to be quick
+
     found = ctypes.util.find_library("headwater")
     if found:
         return found
@@ -106,9 +107,17 @@ def params(name: str, **fields: Any) -> Any:
     """A params struct with the library's defaults and these fields: params("hw_view_params", hide=b"first")."""
     made = getattr(c_api, name)()
     getattr(lib, f"{name}_init")(ctypes.byref(made), ctypes.sizeof(made))
-    for field, value in fields.items():
-        setattr(made, field, value)
+    fill(made, **fields)
     return made
+
+
+def fill(struct: Any, **fields: Any) -> None:
+    """Sets fields. ctypes would cut an integer to what fits."""
+    kinds: dict[str, Any] = {field[0]: field[1] for field in struct._fields_}
+    for field, value in fields.items():
+        if type(value) is int and kinds[field](value).value != value:
+            raise ArgumentError(f"{field} is {value}: that is outside its range")
+        setattr(struct, field, value)
 
 
 def copy(function: Callable[..., Any], kind: type[ctypes.Structure], *arguments: Any) -> Any:

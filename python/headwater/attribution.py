@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import c_api
 from ._library import Owner, array, check, copy, lib, new, params, structs, text
+from .errors import need
 from .run import Run, Token
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ class Attribution:
         `layers` the value is the mean over them.
         """
         import numpy
-        import pandas
 
+        frames = need("pandas")
         n, m, n_layers = self.shape
         depth = n_layers if layers else 1
         rows, labels = numpy.repeat(numpy.arange(n), m * depth), numpy.array(self.columns, object)
@@ -190,7 +191,7 @@ class Attribution:
         if layers:
             data["layer"] = numpy.tile(self.layers, n * m)
         data["value"] = (self.values if layers else self.mean).reshape(-1)
-        return pandas.DataFrame(data)
+        return frames.DataFrame(data)
 
     @property
     def _memory(self) -> object:

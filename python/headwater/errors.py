@@ -10,6 +10,9 @@ HW_ERR_IO
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from . import c_api
 
 
@@ -72,3 +75,14 @@ BY_CODE: dict[int, type[HeadwaterError]] = {
     c_api.HW_ERR_CANCELLED: CancelledError,
 }
 """The class of each code; tests/python/test_api.py compares its keys with the header."""
+
+
+def need(module: str, package: str | None = None) -> Any:
+    """Imports a package that the wheel does not require; without it the error says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        text = f"{module} is needed for this: pip install {package or module}"
+        raise ModuleNotFoundError(text, name=module) from None

@@ -10,14 +10,13 @@ The note's procedure is `methods="rollout", row="own"` on a decoder.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ._library import Owner, check, lib, new, params
-from .errors import ArgumentError, EngineError, UnsupportedError
+from .errors import ArgumentError, EngineError, UnsupportedError, need
 from .result import Methods, Result, explain_trace
 from .tables import Value
 
@@ -236,7 +235,7 @@ def from_transformers(
 
 
 def _torch() -> Any:
-    return importlib.import_module("torch")
+    return need("torch", "torch transformers")
 
 
 class _Eager:

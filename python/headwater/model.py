@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import json
 import os
@@ -12,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import c_api, program
-from ._library import Owner, lib, new, params, text
+from ._library import Owner, fill, lib, new, params, text
 from .attribution import Attribution
 from .errors import ArgumentError, HeadwaterError
 from .result import Explainer, Methods, Result, method_list
@@ -138,9 +137,8 @@ class Model:
         """`threads` 0: one for each core. `gpu_layers`: blocks to offload, negative: all. `context`: maximum number of
         tokens, 0: as in training. `ubatch`: prompt tokens in one pass. `loras`: "FILE" or "FILE=SCALE"."""
         job = Job()
-        p = params("hw_model_params", **job.fields(progress))
-        p.n_threads, p.n_gpu_layers, p.n_ctx, p.n_ubatch = threads, gpu_layers, context, ubatch
-        p.f32_cache = f32_cache
+        p = params("hw_model_params", **job.fields(progress), f32_cache=f32_cache)
+        fill(p, n_threads=threads, n_gpu_layers=gpu_layers, n_ctx=context, n_ubatch=ubatch)
         p.devices = devices.encode() if devices else None
         p.rpc_servers = rpc_servers.encode() if rpc_servers else None
         p.loras, p.n_loras = (ctypes.c_char_p * len(loras))(*(os.fsencode(lora) for lora in loras)), len(loras)
@@ -225,6 +223,9 @@ class Model:
 
     async def explain_async(self, prompt: Prompt, **arguments: Any) -> Result:
         """As `explain`. Cancelling the task stops the run."""
+        import asyncio  # takes 40 ms, which most programs do not need
+
+        arguments.setdefault("interval", 0)
         stream = self.stream(prompt, **arguments)
         try:
             return await asyncio.wrap_future(stream.future)
@@ -250,7 +251,8 @@ class Model:
     ) -> Stream:
         """As `explain`, but returns at once: iterate over the stream for tokens as they are generated.
 
-        `interval`: completion tokens that are explained together for `Stream.explained`; fewer cost more.
+        `interval`: completion tokens that are explained together for `Stream.explained`; fewer cost more, and 0, none
+        before the end, costs nothing.
         """
         options = {"through": through or None, **options}
         return self._start(prompt, completion, n, methods, by, spans, keep, memory, progress, options, interval)
@@ -328,15 +330,16 @@ class Model:
         callbacks: dict[str, Any] = {}
         if interval is not None:
             p.on_token = job.callback(type(p.on_token), events.take_token)
-            on_rows: Any = params("hw_explainer_params").on_rows
-            callbacks = {"on_rows": job.callback(type(on_rows), events.take_rows), "interval": interval}
+            if interval:
+                on_rows: Any = params("hw_explainer_params").on_rows
+                callbacks = {"on_rows": job.callback(type(on_rows), events.take_rows), "interval": interval}
         explainer = Explainer(KEEPS[keep], **callbacks)
         only_run = {name for name in options if not lib.hw_setting_find(name.encode()) and _is_option(name)}
         settings = {name: value for name, value in options.items() if name not in only_run}
         for name, own in self._choose(methods):
             explainer.add(name, {"model": self.address, **job.fields(progress)}, {**settings, **own})
         explainer.split(by, json.dumps(list(spans)).encode() if spans is not None else None)
-        p.explainer, p.memory = explainer.owner.address, memory
+        fill(p, explainer=explainer.owner.address, memory=memory)
         model = self.address
 
         def capture() -> Result:
@@ -350,7 +353,7 @@ class Model:
                 kept.clear()
                 events.end()
 
-        return Stream(job, self._worker.submit(work), events, explainer.methods)
+        return Stream(job, self._worker.submit(work), events, explainer.methods if interval else [])
 
 
 def _is_option(name: str) -> bool:
@@ -435,12 +438,16 @@ class Stream:
     def explained(self) -> Iterator[tuple[Token, dict[str, Any]]]:
         """Each token with its row of M, [m, L], of each method that can explain it now. A token waits for its rows;
         methods that need the whole run are in `result` only."""
+        if not self._methods:
+            raise ArgumentError("interval 0 explains nothing before the end: stream with 1 or more")
         ready = _Rows(self._methods)
         for event in self._all():
             yield from ready.take(event)
         yield from ready.rest()
 
     async def __aiter__(self) -> AsyncIterator[Token]:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         try:
             while (event := await loop.run_in_executor(None, self._events.queue.get)) is not None:

@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 from typing import Any
 
@@ -31,6 +30,8 @@ def find() -> str:
 
 def call(*arguments: str) -> bytes:
     """Runs the program and returns what it prints. Its message becomes the exception's text."""
+    import subprocess  # not at the package's import, which is to be quick
+
     done = subprocess.run([find(), *arguments], capture_output=True, check=False)
     if done.returncode == 0:
         return done.stdout

@@ -18,12 +18,11 @@ A prompt that cannot be explained (too long, empty) is a row with `error` and no
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import ArgumentError, EngineError, HeadwaterError
+from .errors import ArgumentError, EngineError, HeadwaterError, need
 from .model import Model
 from .result import Methods, Result
 
@@ -56,7 +55,7 @@ class Explainer:
 
     def __call__(self, batch: Mapping[str, Any]) -> Any:
         """A batch of columns in, a pyarrow table out."""
-        arrow: Any = importlib.import_module("pyarrow")
+        arrow: Any = need("pyarrow")
         columns = {name: list(values) for name, values in batch.items()}
         if self.column not in columns:
             raise ArgumentError(f'the data has no column "{self.column}": {", ".join(columns)}')

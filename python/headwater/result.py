@@ -7,7 +7,6 @@ import html
 import json
 import os
 import pathlib
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 from . import c_api, program
 from ._library import Owner, addresses, check, lib, new, params, take_bytes, take_json
 from .attribution import Attribution, by_method
-from .errors import ArgumentError, FormatError, UnsupportedError
+from .errors import ArgumentError, FormatError, UnsupportedError, need
 from .run import Run, Segment, Token
 from .tables import Value, apply
 
@@ -143,9 +142,7 @@ class Result:
 
     def to_pandas(self, *, layers: bool = False) -> pandas.DataFrame:
         """As `Attribution.to_pandas` of every method, one below the other."""
-        import pandas
-
-        return pandas.concat([a.to_pandas(layers=layers) for a in self.attributions], ignore_index=True)
+        return need("pandas").concat([a.to_pandas(layers=layers) for a in self.attributions], ignore_index=True)
 
     def to_document(self) -> bytes:
         """The run and its attributions as JSON: what the page and reports draw (docs/reference/formats.md)."""
@@ -197,7 +194,7 @@ class Result:
     def _repr_html_(self) -> str:
         """The report in a frame of its own, for notebooks: as high as the report, at most 640 pixels."""
         page = html.escape(self.report(), quote=True)
-        return FRAME.format(name=f"headwater-{secrets.token_hex(8)}", page=page)
+        return FRAME.format(name=f"headwater-{os.urandom(8).hex()}", page=page)
 
     @overload
     def plot(self, kind: str = ..., *, ax: matplotlib.axes.Axes, **options: Any) -> matplotlib.axes.Axes: ...

@@ -1,5 +1,5 @@
 """examples/: each compiles without warnings and prints sources; those in C and in C++ the same, with a loop of their
-own too."""
+own too. The guide shows what they print."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ import re
 
 import pytest
 from conftest import MODEL, ROOT, run
+from shown import is_shown
 
 ENGINE = pathlib.Path(os.environ["HEADWATER_ENGINE"])
 PROMPT = "My name is Abdul, I am from"
@@ -28,6 +29,7 @@ def test_each_token_has_its_source(examples):
         assert (done.returncode, done.stderr) == (0, "")
         printed.append(done.stdout)
     assert len(set(printed)) == 1
+    is_shown(printed[0], "docs/guide/examples.md", "README.md")
     rows = [line.split(" <- ") for line in printed[0].splitlines()]
     assert len(rows) == 6
     assert all(token.strip() and source and source in PROMPT for token, source in rows)
@@ -42,6 +44,7 @@ def test_an_answer_from_documents_names_those_that_it_is_based_on(build):
     assert re.fullmatch(r"\[1\] Notes: \d+% of the answer", documents[0]) and documents[1].startswith("    ")
     shares = [int(re.search(r"(\d+)%", line)[1]) for line in documents]
     assert len(shares) == 2 and shares[0] > 3 * shares[1]
+    is_shown(done.stdout, "docs/guide/examples.md")
 
 
 def test_errors_are_named(examples):
@@ -58,3 +61,4 @@ def test_a_trace_is_built_of_rows(build):
     done = run(build(ROOT / "examples" / "build_trace.c", options=["-std=c99"]))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "sat  <-  the 0.438  cat 0.562\ndown <-  the 0.319  cat 0.236\n"
+    is_shown(done.stdout, "docs/guide/examples.md")

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from patience import HANG_S
+from shown import is_shown
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAMPS = "🙂 灯台の光は白い。 The lighthouse of Norvik was built in 1873. Its lamp burns whale oil."
@@ -53,6 +54,7 @@ def test_the_example_of_openai(python, server):
     out = run(python, ROOT / "examples/openai_client.py", f"http://127.0.0.1:{server.port}/v1")
     answer, *sources = out.splitlines()
     assert answer and sources and all(" <- " in line for line in sources)
+    is_shown(out, "docs/guide/clients.md", "docs/guide/examples.md")
 
 
 def test_the_filter_for_open_webui(server):

@@ -113,7 +113,8 @@ def test_a_trace_is_explained_again(result, model, tmp_path):
 def test_wrong_arguments_are_named(model, tmp_path):
     for arguments, says in [({"residual": 3}, "residual must be a number from 0 to 1"), ({"nope": 1}, "unknown option"),
                             ({"methods": "nope"}, "unknown name"), ({"row": "x"}, "predictor, own"),
-                            ({"keep": "x"}, "results"), ({"by": "word", "spans": []}, "give one"), ({"n": 0}, "n_gen")]:
+                            ({"keep": "x"}, "results"), ({"memory": -1}, "memory is -1"),
+                            ({"by": "word", "spans": []}, "give one"), ({"n": 0}, "n_gen")]:
         with pytest.raises(headwater.ArgumentError, match=says):
             model.explain(PROMPT, **{"n": 1, **arguments})
     with pytest.raises(headwater.FileError):
@@ -133,6 +134,13 @@ def test_a_stream_yields_tokens_and_rows(model, result):
     for i, (_, row) in enumerate(rows):
         numpy.testing.assert_allclose(row["rollout"], result["rollout"].values[i], atol=1e-6)
         numpy.testing.assert_allclose(row["logit"], result["logit"].values[i], atol=1e-4)
+    only = model.stream(PROMPT, n=4, interval=0)
+    assert "".join(t.text for t in only) == result.completion
+    numpy.testing.assert_array_equal(only.result.values, result.values)
+    with pytest.raises(headwater.ArgumentError, match="interval 0"):
+        next(only.explained())
+    with pytest.raises(headwater.ArgumentError, match="interval"):
+        model.stream(PROMPT, n=4, interval=-1)
 
 
 def test_leaving_a_stream_stops_it(model):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANG_S
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = pathlib.Path(os.environ.get("HEADWATER_TEST_MODELS", ROOT / "build" / "models"))
@@ -18,8 +19,6 @@ MODEL = MODELS / "SmolLM2-135M-Instruct.Q4_1.gguf"
 PACKAGES = site.getsitepackages()[0]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWATER_", "PYTHON"))}
 ENVIRONMENT |= {"GOMP_SPINCOUNT": "1000", "HEADWATER_MODEL": str(MODEL)}
-# Ray's own limits are too short for a machine that has other work to do.
-ENVIRONMENT |= {"RAY_raylet_start_wait_time_s": "300", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +46,9 @@ def python(wheel, tmp_path_factory):
 def run(python):
     """run("-c", "...") or run(example, ...): what the Python with the wheel prints."""
 
-    def ran(*arguments, **options):
+    def ran(*arguments, env=ENVIRONMENT, **options):
         command = [python, *arguments]
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=900, **options)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_S, **options)
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 

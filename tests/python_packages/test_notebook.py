@@ -12,6 +12,7 @@ import pytest
 from browser import open_browser
 from conftest import ENVIRONMENT, ROOT
 from patience import patience
+from shown import is_shown
 
 
 @pytest.fixture
@@ -62,3 +63,20 @@ def test_a_result_is_an_interactive_report(lab):
         assert page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
         if os.environ.get("HEADWATER_SCREENSHOT"):
             page.screenshot(path=os.environ["HEADWATER_SCREENSHOT"])
+
+
+CELLS = """
+import ast, json, sys
+names = {}
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    if cell["cell_type"] == "code":
+        *body, last = ast.parse("".join(cell["source"])).body
+        exec(compile(ast.Module(body, []), "cell", "exec"), names)
+        print(eval(compile(ast.Expression(last.value), "cell", "eval"), names), end=chr(0))
+"""
+
+
+def test_the_guide_shows_what_the_cells_give(run):
+    printed = run("-c", CELLS, ROOT / "examples" / "notebook.ipynb").split("\0")
+    is_shown("\n".join(line.rstrip() for line in printed[2].splitlines()), "docs/guide/python.md")
+    assert f"`{printed[4]}`" in (ROOT / "docs" / "guide" / "python.md").read_text()

@@ -1,7 +1,7 @@
 """With PyTorch: models of transformers beside Headwater's own engine on the same weights, and Inseq's own loader.
 
-$HEADWATER_TORCH is a Python with torch, transformers, accelerate, gguf and inseq; else build/peers, which bench/run.sh
-makes. Skipped where there is neither.
+$HEADWATER_TORCH is a Python with torch, transformers, accelerate, gguf, inseq, Matplotlib and pytest; else build/peers,
+which bench/run.sh makes. Skipped where there is neither.
 """
 
 import json
@@ -34,6 +34,15 @@ def run_torch(python):
         return done.stdout
 
     return ran
+
+
+def test_models_of_every_kind(run_torch):
+    """Decoders, BERT, ViT with its overlay and T5, tiny and random: tests/python, which skips them without PyTorch."""
+    printed = run_torch("torch, transformers, matplotlib, pytest", f"""
+import pytest, sys
+sys.exit(pytest.main(["-q", "-rs", "-p", "no:cacheprovider", {str(ROOT / "tests/python/test_foreign.py")!r}]))
+""")
+    assert "skipped" not in printed and " passed" in printed, printed
 
 
 SAME_WEIGHTS = """
