@@ -132,15 +132,18 @@ class Model:
         rpc_servers: str | None = None,
         loras: Sequence[str] = (),
         f32_cache: bool = False,
+        prove: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """`threads` 0: one for each core. `gpu_layers`: blocks to offload, negative: all. `context`: maximum number of
-        tokens, 0: as in training. `ubatch`: prompt tokens in one pass. `loras`: "FILE" or "FILE=SCALE"."""
+        tokens, 0: as in training. `ubatch`: prompt tokens in one pass. `loras`: "FILE" or "FILE=SCALE". `prove`: probe
+        the model even where $XDG_CACHE_HOME/headwater (or ~/.cache/headwater) notes that nothing was missing in it."""
         job = Job()
         p = params("hw_model_params", **job.fields(progress), f32_cache=f32_cache)
         fill(p, n_threads=threads, n_gpu_layers=gpu_layers, n_ctx=context, n_ubatch=ubatch)
         p.devices = devices.encode() if devices else None
         p.rpc_servers = rpc_servers.encode() if rpc_servers else None
+        p.cache = None if prove else _cache_folder()
         p.loras, p.n_loras = (ctypes.c_char_p * len(loras))(*(os.fsencode(lora) for lora in loras)), len(loras)
         name = os.fsencode(program.resolve(os.fspath(path)))
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="headwater")
@@ -354,6 +357,22 @@ class Model:
                 events.end()
 
         return Stream(job, self._worker.submit(work), events, explainer.methods if interval else [])
+
+
+def _cache_folder() -> bytes | None:
+    """Makes the folder where the program, too, notes which models were proven; None where that cannot be."""
+    given, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    if not os.path.isabs(given) and not os.path.isabs(home):
+        return None
+    base = given if os.path.isabs(given) else os.path.join(home, ".cache")
+    path = os.path.join(base, "headwater")
+    try:
+        for folder in (base, path):
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o700)
+    except OSError:  # another process may have made it
+        pass
+    return os.fsencode(path) if os.path.isdir(path) else None
 
 
 def _is_option(name: str) -> bool:

@@ -43,6 +43,26 @@ def test_numbers_are_those_of_the_program(result, tmp_path):
         numpy.testing.assert_allclose(saved[method].values, result[method].values, rtol=1e-6, atol=1e-7)
 
 
+def test_a_model_that_was_proven_is_not_probed_again(tmp_path, monkeypatch):
+    """As by the program, which reads the same notes; nothing depends on a folder for them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    noted = tmp_path / "headwater"
+    headwater.Model(MODEL, context=64, prove=True).close()
+    assert not noted.exists()
+    headwater.Model(MODEL, context=64).close()
+    notes = {file: file.stat().st_mtime_ns for file in noted.iterdir()}
+    assert len(notes) == 1 and noted.stat().st_mode & 0o777 == 0o700
+    with headwater.Model(MODEL, context=64) as again:
+        assert again.explain(PROMPT, n=1).completion
+    run = [os.environ["HEADWATER_BIN"], "explain", "-m", MODEL, "-p", PROMPT, "-n", "1", "-c", "64", "-q"]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    assert {file: file.stat().st_mtime_ns for file in noted.iterdir()} == notes
+    for elsewhere in ("/proc/none", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", elsewhere)
+        monkeypatch.setenv("HOME", "")
+        headwater.Model(MODEL, context=64).close()
+
+
 def test_arrays_are_memory_of_the_library(result):
     for method in result:
         a = result[method]
