@@ -15,6 +15,9 @@ from patience import patience
 from shown import is_shown
 
 
+KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
+
 @pytest.fixture
 def lab(python, tmp_path):
     """Address of a JupyterLab whose kernels have the wheel."""
@@ -23,7 +26,8 @@ def lab(python, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**ENVIRONMENT, "HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
-    options = [f"--ServerApp.port={port}", "--IdentityProvider.token=t", "--no-browser", "--allow-root"]
+    options = [f"--ServerApp.port={port}", "--IdentityProvider.token=t", "--no-browser", "--allow-root",
+               "--expose-app-in-browser"]
     command = [python, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={tmp_path}"]
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -46,8 +50,8 @@ def test_a_result_is_an_interactive_report(lab):
         page.set_default_timeout(1000 * patience(240))
         page.goto(lab)
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
+        page.wait_for_function(KERNEL_IS_IDLE)
+        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_selector(".jp-OutputArea-output img")  # the figure
         frame = page.wait_for_selector('iframe[title="Headwater report"]')
         report = page.frame_locator('iframe[title="Headwater report"]')
