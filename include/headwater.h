@@ -902,7 +902,7 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
  * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
  * their sum (after Walker & Ewetz, arXiv 2512.15663). The model keeps its part o_t of the explained token. In W_k, a
- * token on the way, it counts as what that token's position had gathered, by method `contribution`
+ * token on the way, it counts as what that token's position had gathered in each eighth layer, by method `contribution`
  * (HW_SIGNAL_PROJECTION), or, where that is not known, as the token's other parts: W_k = R_k / (1 - o_k). M then has
  * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
  * row sums to 1. Where a logit is compared with another token's (hw_run_params.against: second, or a token), the

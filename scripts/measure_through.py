@@ -119,6 +119,12 @@ def contribution_rows(signals, segments, own):
     return Rows(values, positive(1 - values.sum(1)), segments)
 
 
+def gathered_rows(signals, segments):
+    """Contributions of the layers that `--through` reads: hw__is_gathered()."""
+    n = len(signals["projection"])
+    return contribution_rows({"projection": signals["projection"][min(3, n - 1)::8]}, segments, 0)
+
+
 def with_gathered(rows, carried):
     """Rows whose model part is divided as what the position had gathered: P, G."""
     direct, hops = rows.shares(True)
@@ -130,8 +136,7 @@ def against_second(signals, balances, segments):
     """Of a trace captured with `--against second`: R by `--through`, by counting all that raised either token, and only
     what raised this one."""
     signed = logit_rows(signals, balances, segments, part=np.asarray)
-    carried = contribution_rows(signals, segments, 0)
-    W = follow(*with_gathered(logit_rows(signals, balances, segments), carried))
+    W = follow(*with_gathered(logit_rows(signals, balances, segments), gathered_rows(signals, segments)))
     through = np.abs(np.tril(signed.G, -1)) @ W
     lowering = positive(-signed.P)
     made = {"`--against second --through`": positive(signed.P) + through + np.minimum(lowering, through),
@@ -155,8 +160,9 @@ def variants(tokens, signals, balances, segments):
     direct, hops = logit.shares(True)
     kept = (direct.sum(1) + hops.sum(1))[:, None]
     mixed = [(a + b) / 2 for a, b in zip((P, G), carried.shares(False))]
-    passed = with_gathered(logit, carried)
-    more = [a + 2 * (1 - kept) * b for a, b in zip((direct, hops), carried.shares(False))]
+    read = gathered_rows(signals, segments)
+    passed = with_gathered(logit, read)
+    more = [a + 2 * (1 - kept) * b for a, b in zip((direct, hops), read.shares(False))]
     more = [a / np.maximum(more[0].sum(1) + more[1].sum(1), 1e-12)[:, None] for a in more]
 
     def then(rows):

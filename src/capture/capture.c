@@ -228,6 +228,7 @@ hw_err hw__session_start(hw__session *s, size_t total, hw_error *err) {
                                            .n_embd = (size_t)s->run->model.n_embd,
                                            .first = s->run->n_prompt - 1};
     const hw_method_params *sums = hw__explainer_sums(x);
+    s->trace->gathered_only = hw__explainer_gathers_only(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */
     if (rc == HW_OK) rc = hw__explainer_consume(x, s->trace, (hw__layer_rows){0}, err);

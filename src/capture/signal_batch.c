@@ -227,11 +227,18 @@ static void note_residual(const hw__signal_batch *p, size_t layer, size_t q, con
     residual[layer * p->trace->signals.n_tokens + q] = (float)(a + x > 0 ? a / (a + x) : 0);
 }
 
+/* Whether a measure is recorded in a layer. */
+static bool is_recorded(const hw__signal_batch *p, hw_signal signal, size_t layer) {
+    return signal != HW_SIGNAL_PROJECTION || !p->trace->gathered_only || hw__is_gathered(layer, p->n_sources);
+}
+
 hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__stream *s, hw_error *err) {
     hw_err rc = s->factor ? fit_factors(p, source, s->factor_width, err) : HW_OK;
     int32_t layer = p->sources[source].layer;
     if (rc != HW_OK) return rc;
-    bool needs_before = p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT); /* the logit: only `added` */
+    uint32_t by_before = p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT); /* the logit: only `added` */
+    bool projects_only = by_before == 1u << HW_SIGNAL_PROJECTION;
+    bool needs_before = projects_only ? is_recorded(p, HW_SIGNAL_PROJECTION, source) : by_before != 0;
     for (size_t i = 0; i < s->n_rows; i++) {
         const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
         if (layer >= 0) note_residual(p, (size_t)layer, s->q0 + i, before, added);
@@ -358,7 +365,8 @@ static float *target_row(const hw__signal_batch *p, const workspace *d, int sign
 static float *place(const hw__signal_batch *p, const workspace *d, hw_signal signal, size_t layer, size_t slot) {
     if (!p->shown[layer * p->capacity + slot]) return NULL;
     if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
-    return p->wanted & 1u << signal && of_interest(p, slot) ? target_row(p, d, signal, layer, slot) : NULL;
+    if (!(p->wanted & 1u << signal) || !of_interest(p, slot) || !is_recorded(p, signal, layer)) return NULL;
+    return target_row(p, d, signal, layer, slot);
 }
 
 /* Copies target rows of measures that are wanted in both forms. */
@@ -605,7 +613,7 @@ static hw_err check_finite(const hw__signal_batch *p, const workspace *d, size_t
         hw__layout layout = hw__signal_layout((hw_signal)s);
         for (size_t i = 0; p->wanted & 1u << s && layout != HW__LAYOUT_TOKENS && i < p->n; i++) {
             size_t q = p->first + i;
-            if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
+            if (layout == HW__LAYOUT_ROWS && (!of_interest(p, i) || !is_recorded(p, (hw_signal)s, layer))) continue;
             const float *row = layout == HW__LAYOUT_ROWS ? target_row(p, d, s, layer, i)
                                                          : hw__trace_every(p->trace, (hw_signal)s, layer, q);
             if (!isfinite(hw__sum(row, q + 1)))

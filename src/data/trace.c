@@ -83,7 +83,7 @@ void hw__trace_prefault(const hw_trace *trace) {
     for (size_t l = 0; l < trace->n_layers && first >= trace->rows_from; l++)
         hw__prefault(hw__trace_row(trace, l, first, &n), (before_row(end) - before_row(first)) * sizeof(float));
     for (int i = 0; i < HW_SIGNAL_RESIDUAL; i++)
-        for (size_t l = 0; s->values[i] && l < trace->n_sources; l++)
+        for (size_t l = 0; hw_trace_has(trace, (hw_signal)i) && l < trace->n_sources; l++)
             hw__prefault(hw__trace_signal(trace, (hw_signal)i, l, 0),
                          fewer(s->n_rows, HW__PREFAULTED_ROWS) * s->width * sizeof(float));
 }
@@ -186,5 +186,6 @@ float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t
 }
 
 bool hw_trace_has(const hw_trace *trace, hw_signal signal) {
-    return (unsigned)signal < HW_N_SIGNALS && trace->signals.values[signal] != NULL;
+    bool whole = signal != HW_SIGNAL_PROJECTION || !trace->gathered_only;
+    return (unsigned)signal < HW_N_SIGNALS && trace->signals.values[signal] != NULL && whole;
 }

@@ -31,6 +31,10 @@ typedef struct hw__signals {
     size_t n_done;           /* rows of a growing trace that are computed, from row 0 */
 } hw__signals;
 
+/* Whether following through the completion reads what positions had gathered in layer l of n. Each eighth is enough:
+ * all find no more (docs/research/faithfulness.md). */
+static inline bool hw__is_gathered(size_t l, size_t n) { return l % 8 == (n > 3 ? 3 : n - 1); }
+
 /* Window of streamed rows, which the trace does not keep. */
 typedef struct hw__window {
     float *cells; /* [capacity] rows first .. end - 1 of layer `layer` */
@@ -43,11 +47,12 @@ struct hw_trace {
     hw_row_retention kept;
     size_t rows_from; /* first row that is kept; 0: all, SIZE_MAX: none */
     hw__window window;
-    float **rows;     /* [L] arrays of the kept rows */
-    size_t n_layers;  /* L */
-    size_t n_sources; /* layers of signals: those and recurrent ones; of RESIDUAL: L */
-    size_t capacity;  /* capacity of the arrays in tokens; may be larger than the run */
-    bool growing;     /* capture is in progress: only the first n_rows rows are filled */
+    float **rows;       /* [L] arrays of the kept rows */
+    size_t n_layers;    /* L */
+    size_t n_sources;   /* layers of signals: those and recurrent ones; of RESIDUAL: L */
+    size_t capacity;    /* capacity of the arrays in tokens; may be larger than the run */
+    bool growing;       /* capture is in progress: only the first n_rows rows are filled */
+    bool gathered_only; /* PROJECTION has the layers of hw__is_gathered() alone: the trace does not have the signal */
     size_t n_rows;
     bool lacks_last; /* the last token's own row was not computed: nothing of its run reads it */
     double rounding; /* largest mass of a row that the file's precision moved to another column */

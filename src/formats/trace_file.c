@@ -168,7 +168,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
     if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run, trace->rows_from))
         return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
     for (int i = 0; i < HW_N_SIGNALS; i++) {
-        if (!trace->signals.values[i]) continue;
+        if (!hw_trace_has(trace, (hw_signal)i)) continue;
         tensors[n] = (hw__tensor){.name = signal_key(keys[i], i), .dtype = HW__F32};
         if (!signal_shape(&tensors[n].n_dims, tensors[n].shape, run, i))
             return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
@@ -216,7 +216,7 @@ static void write_data(hw__safetensors_writer *w, const hw_trace *trace, hw_prec
     }
     for (size_t t = 0; t < run->n_tokens; t++) hw__safetensors_put_ints(w, &run->tokens[t].id, 1);
     for (int i = 0; i < HW_N_SIGNALS; i++)
-        if (trace->signals.values[i]) write_signal(w, trace, i);
+        if (hw_trace_has(trace, (hw_signal)i)) write_signal(w, trace, i);
     if (cache->bytes) hw__safetensors_put_bytes(w, cache->bytes, cache->n_bytes);
 }
 

@@ -218,6 +218,15 @@ uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model
     return signals | signals_of_all(model, &usual);
 }
 
+bool hw__explainer_gathers_only(const hw_explainer *x) {
+    if (!x || x->params.keep != HW_KEEP_RESULTS) return false;
+    for (size_t i = 0; i < x->n; i++) {
+        const hw__explanation *e = &x->list[i];
+        if (e->method->signals && e->method->signals(&e->params) & 1u << HW_SIGNAL_PROJECTION) return false;
+    }
+    return true;
+}
+
 bool hw__explainer_reads_last(const hw_explainer *x) {
     if (!x || x->params.keep != HW_KEEP_RESULTS) return true;
     for (size_t i = 0; i < x->n; i++)

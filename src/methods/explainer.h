@@ -44,6 +44,8 @@ hw_row_retention hw__explainer_rows(const hw_explainer *x);
 uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model);
 /* Whether a result reads the last token's own row; NULL: true, since anything may be explained later. */
 bool hw__explainer_reads_last(const hw_explainer *x);
+/* Whether nothing but following through the completion reads contributions. */
+bool hw__explainer_gathers_only(const hw_explainer *x);
 /* The settings whose groups target-row signals are summed by; NULL: signals are kept by token. */
 const hw_method_params *hw__explainer_sums(const hw_explainer *x);
 

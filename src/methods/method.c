@@ -136,18 +136,31 @@ uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p
     return p->through && method->gathers ? signals | method->gathers->signals(&g) : signals;
 }
 
+/* Leaves the layers that are read. */
+static void keep_gathered(hw_attribution *a) {
+    size_t L = a->n_layers;
+    for (size_t l = 0; l < L; l++) {
+        if (hw__is_gathered(l, L)) continue;
+        for (size_t c = 0; c < a->n_rows * a->n_columns; c++) a->values[c * L + l] = 0;
+        for (size_t i = 0; i < a->n_rows; i++) a->outside[i * L + l] = 0;
+    }
+}
+
 hw_err hw__method_gathered(hw_attribution **out, const hw_attribution *inner, const hw_trace *trace, hw_error *err) {
     const hw__method *method = hw__method_find(inner->method)->gathers;
     hw_method_params p = gathering(&inner->params);
     hw_attribution *a;
     *out = NULL;
-    if (!method || hw__method_check_signals(trace, method, &p, NULL) != HW_OK) return HW_OK;
+    bool has = method && trace->gathered_only && trace->signals.values[HW_SIGNAL_PROJECTION];
+    if (!method || (!has && hw__method_check_signals(trace, method, &p, NULL) != HW_OK)) return HW_OK;
     size_t begin = inner->first_token - inner->run->n_prompt;
     hw__attribution_part part = {method->info.name, inner->n_layers, begin, begin + inner->n_rows};
     hw_err rc = hw__attribution_new_rows(&a, trace->run, part, &p, err);
     if (rc == HW_OK && (rc = method->run(a, trace, &p, err)) != HW_OK) hw_attribution_free(a);
-    if (rc == HW_OK) *out = a;
-    return rc;
+    if (rc != HW_OK) return rc;
+    keep_gathered(a);
+    *out = a;
+    return HW_OK;
 }
 
 /* A method without columns of the completion cannot follow through it. */

@@ -8,12 +8,12 @@
  *
  * R 1 + O = W 1 = 1. This is the token graph of Walker & Ewetz, arXiv 2512.15663, but for the model's part: only the
  * explained token keeps it. A token on the way passes it on to p' and g', what the MLPs of its position had before
- * them: the shares of what that position had gathered (method `contribution` for `logit`). Where these are not known
- * the part is divided as the row's own tokens are, W_k = R_k / (1 - o_k). If the model kept its part at every hop, each
- * would pass on less than half, and the first words of a reasoning would vanish (docs/research/faithfulness.md). A
- * token that came from no token counts as the model's. The parts of a row are its positive ones, divided by their sum.
- * A column counts by its sum over layers: if that is positive the layers keep their own numbers, with signs, so that
- * layers stay separate and add up to R.
+ * them: the shares of what that position had gathered (method `contribution` for `logit`, each eighth layer). Where
+ * these are not known the part is divided as the row's own tokens are, W_k = R_k / (1 - o_k). If the model kept its
+ * part at every hop, each would pass on less than half, and the first words of a reasoning would vanish
+ * (docs/research/faithfulness.md). A token that came from no token counts as the model's. The parts of a row are its
+ * positive ones, divided by their sum. A column counts by its sum over layers: if that is positive the layers keep
+ * their own numbers, with signs, so that layers stay separate and add up to R.
  *
  * Where a logit is compared with another token's (hw_run_params.against), what raised either decided between the two:
  * the explained token's parts of the completion and the model count by their size. A column of the prompt that raised

@@ -5,29 +5,40 @@
 
 #include <string.h>
 
-/* Followed, logit reads contributions too, and says whether the trace has them. */
+/* Followed, logit reads contributions too, and says whether the trace has them. Where only its results are kept, those
+ * of the layers that it reads are there, with the same result, and not for `contribution`. */
 static void check_what_is_gathered(hw_model *model, hw_run_params run) {
+    static const struct {
+        hw_keep keep;
+        bool known, has;
+    } cases[] = {{HW_KEEP_METHODS, false, false}, {HW_KEEP_METHODS, true, true}, {HW_KEEP_RESULTS, true, false}};
     hw_method_params direct = hw_method_params_default(), through = direct;
+    hw_attribution *of[3], *none = NULL;
     through.through = true;
     run.n_generate = 3;
-    for (int known = 0; known < 2; known++) {
+    for (size_t c = 0; c < 3; c++) {
         hw_error err;
         hw_explainer *x;
         hw_trace *trace;
-        hw_attribution *a;
-        hw_explainer_params keeping = {.size = sizeof keeping, .keep = HW_KEEP_METHODS};
+        hw_explainer_params keeping = {.size = sizeof keeping, .keep = cases[c].keep};
         assert_int_equal(hw_explainer_new(&x, &keeping, &err), HW_OK);
-        assert_int_equal(hw_explainer_add(x, "logit", known ? &through : &direct, &err), HW_OK);
+        assert_int_equal(hw_explainer_add(x, "logit", cases[c].known ? &through : &direct, &err), HW_OK);
         run.explainer = x;
         if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
-        assert_true(hw_trace_has(trace, HW_SIGNAL_PROJECTION) == (known == 1));
-        if (hw_explain(&a, trace, "logit", &through, &err) != HW_OK) fail_msg("%s", err.msg);
-        for (size_t i = 0; i < hw_attribution_n_rows(a); i++)
-            assert_true(hw_attribution_through_rows(a)[i].gathered == (known == 1));
-        hw_attribution_free(a);
+        assert_true(hw_trace_has(trace, HW_SIGNAL_PROJECTION) == cases[c].has);
+        if (hw_explain(&of[c], trace, "logit", &through, &err) != HW_OK) fail_msg("%s", err.msg);
+        for (size_t i = 0; i < hw_attribution_n_rows(of[c]); i++)
+            assert_true(hw_attribution_through_rows(of[c])[i].gathered == cases[c].known);
+        if (!cases[c].has)
+            assert_error(&err, hw_explain(&none, trace, "contribution", &direct, &err), HW_ERR_UNSUPPORTED,
+                         "which this trace does not hold");
         hw_trace_free(trace);
         hw_explainer_free(x);
     }
+    size_t cells = hw_attribution_n_rows(of[1]) * hw_attribution_n_columns(of[1]) * hw_attribution_n_layers(of[1]);
+    for (size_t k = 0; k < cells; k++)
+        assert_close(hw_attribution_values(of[1])[k], hw_attribution_values(of[2])[k], 1e-6);
+    for (size_t c = 0; c < 3; c++) hw_attribution_free(of[c]);
 }
 
 static void rows_are_those_of_the_whole_run(void **state) {
