@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser import until_painted
-from conftest import accessibility_faults, sources, token
+from conftest import accessibility_faults, plain, sources, token
 from documents import attribution, run
 from test_report import PROMPT, SEGMENTS, river
 
@@ -100,7 +100,8 @@ def test_keys_alone_do_everything_and_are_listed(open_report):
     page = open_report(river(name="one"), river(name="two"))
     page.keyboard.press("?")
     listed = page.locator(".keys kbd").all_inner_texts()
-    keys = {"L", "← →", "Shift ← →", "Home End", "1 – 9", "N", "/", "0", "C", "D", "Esc", "?", "Tab", "↑ ↓"}
+    keys = {"L", "← →", "Shift ← →", "Home End", "1 – 9", "N", "/", "0", "B", "C", "D", "G", "S", "X", "Esc", "?",
+            "Tab", "↑ ↓"}
     assert keys <= set(listed)
     page.keyboard.press("Escape")
     page.keyboard.press("Home")
@@ -131,3 +132,74 @@ def test_the_prompt_is_read_by_keys(open_report):
     assert "Contributed most to" in page.locator("[aria-live]").inner_text()
     page.keyboard.press("Escape")
     assert page.locator("#prompt-0 [data-at]").count() == 0 and sources(page)
+
+
+def said(page, pane=0):
+    """What a screen reader says of the chart's value."""
+    return plain(page.locator(".chart").nth(pane).get_by_role("status").inner_text())
+
+
+def test_charts_are_read_and_used_by_keys(open_report):
+    page = open_report(river())
+    page.keyboard.press("Home")
+    for key in ("g", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    page.wait_for_selector('.canvas[aria-label*="Bars:"]')
+    assert page.evaluate("document.activeElement.getAttribute('aria-roledescription')") == "chart"
+    assert said(page) == "1: ·old, 30 %" and page.locator(".chart-cursor").count() == 1
+    assert accessibility_faults(page) == []
+    page.keyboard.press("End")
+    assert said(page).startswith("7: ?")
+    page.keyboard.press("ArrowRight")
+    assert said(page).startswith("7: ?"), "there is nothing behind the last"
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert page.locator("#prompt-0 [data-at]").inner_text() == "The", "Enter does what a click does"
+    page.keyboard.press("Escape")
+    assert said(page) == "" and page.locator("#prompt-0 [data-at]").count() == 1, "Escape takes one step"
+    page.keyboard.press("Escape")
+    assert page.locator("#prompt-0 [data-at]").count() == 0
+    page.get_by_role("tab", name="Token map").click()
+    page.wait_for_selector('.canvas[aria-label*="completion tokens took"]')
+    page.locator(".canvas").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    assert said(page) == "2: ·river, 1: ·is, 30 %"
+    page.keyboard.press("Enter")
+    assert selected(page) == [" is"]
+    page.get_by_role("tab", name="Depth").click()
+    page.wait_for_selector('.canvas[aria-label*="Lines:"]')
+    page.locator(".canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert said(page) == "2: ·river, layer 1, 50 %"
+    page.keyboard.press("ArrowDown")
+    assert said(page) == "6: ·name, layer 1, 5.0 %"
+
+
+def test_comparing_by_keys(open_report):
+    other = river(name="two")
+    page = open_report(river(name="one"), other)
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").focus()
+    page.keyboard.type("two")
+    page.get_by_label("Method on the left").focus()
+    page.get_by_label("Method on the right").select_option("=rollout")
+    page.locator("#answer-0").focus()
+    page.keyboard.press("x")
+    assert page.get_by_role("button", name="The difference").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("x")
+    assert page.get_by_role("button", name="Both sides").get_attribute("aria-pressed") == "true"
+    scale = page.get_by_label("one scale for both")
+    page.keyboard.press("s")
+    assert not scale.is_checked()
+    page.keyboard.press("s")
+    assert scale.is_checked()
+    page.keyboard.press("b")
+    assert page.evaluate("document.activeElement.id") == "answer-1"
+    page.keyboard.press("2")
+    assert page.get_by_label("Method on the right").input_value() == "=logit"
+    assert page.get_by_label("Method on the left").input_value() == "=rollout"
+    page.keyboard.press("End")
+    assert page.locator('#answer-1 [aria-selected="true"]').all_inner_texts() == [" river"]
+    page.keyboard.press("g")
+    assert page.evaluate("document.activeElement.id") == "chart-1"

@@ -719,8 +719,8 @@ def test_a_long_prompt_has_a_strip_and_a_key_for_its_strong_parts(open_report):
 def names_report(open_report):
     """Two prompts that differ in one name, and a word more on the right."""
     def one(words, values, name):
-        return run(words, [" Russia"], [attribution("rollout", np.array(values, np.float32)[None, :, None],
-                                                    len(words))], name=name)
+        layers = np.repeat(np.array(values, np.float32)[None, :, None], 2, axis=2)
+        return run(words, [" Russia"], [attribution("rollout", layers, len(words))], name=name)
 
     left = one(["I", " am", " Putin", " from", "?"], [0.6, 0.02, 0.3, 0.04, 0.01], "Putin")
     right = one(["I", " am", " Abdul", " really", " from", "?"], [0.6, 0.02, 0.1, 0.05, 0.09, 0.01], "Abdul")
@@ -766,7 +766,13 @@ def test_charts_beside_each_other_have_one_scale(open_report):
             out.append(max(float(n) for n in re.findall(r"\b0\.\d+", words)))
         return out
 
-    assert tops()[0] == tops()[1]
-    page.get_by_label("one scale for both").uncheck()
-    left, right = tops()
-    assert left > right
+    for chart in ("Bars", "Depth"):
+        show_chart(page, chart)
+        left, right = tops()
+        assert left == right, chart
+        page.get_by_label("one scale for both").uncheck()
+        left, right = tops()
+        assert left > right, chart
+        page.get_by_label("one scale for both").check()
+    notes = [plain(note) for note in page.locator(".chart .note").all_inner_texts()]
+    assert notes == ["Not drawn, since the others would be flat beside it: 0: I 60 %."] * 2, "the last part is weak"

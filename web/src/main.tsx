@@ -5,6 +5,7 @@
 import { render } from 'preact'
 import { followTheme } from './draw/theme'
 import { keepSource } from './ui/export'
+import { scheduleRendering } from './ui/frame'
 import { joinPage } from './ui/framed'
 import { listen } from './ui/keyboard'
 import { start } from './model/actions'
@@ -15,6 +16,7 @@ import './first_look.css'
 import { App } from './views/app'
 
 keepSource()
+scheduleRendering()
 restore()
 keepDraft()
 followTheme()

@@ -20,6 +20,8 @@ export interface Cells {
   /** [rows, columns], the lowest row first. */
   values: Float32Array
   scale: number
+  /** Indices of the values beyond the scale. */
+  beyond: readonly number[]
   signed: boolean
   colours: readonly string[]
   /** Colours of the marks of cells beyond the scale, of which the one with more contrast is taken. */
@@ -38,10 +40,10 @@ function levelsOf(colours: readonly string[]): Uint32Array {
   return new Uint32Array(out.buffer)
 }
 
-/** 0..LEVELS for a value. */
-export function levelOf({ scale, signed }: Pick<Cells, 'scale' | 'signed'>, value: number): number {
-  const share = scale > 0 ? value / scale : 0
-  return Math.round(LEVELS * Math.min(1, Math.max(0, signed ? (share + 1) / 2 : share)))
+/** The level of a value is `value * factor + base`, limited to 0..LEVELS. */
+function levelScale({ scale, signed }: Cells): { factor: number; base: number } {
+  const factor = scale > 0 ? LEVELS / scale : 0
+  return signed ? { factor: factor / 2, base: LEVELS / 2 } : { factor, base: 0 }
 }
 
 function imageOf(cells: Cells): HTMLCanvasElement {
@@ -52,10 +54,14 @@ function imageOf(cells: Cells): HTMLCanvasElement {
   const data = context.createImageData(columns, rows)
   const pixels = new Uint32Array(data.data.buffer)
   const levels = levelsOf(cells.colours)
+  const { factor, base } = levelScale(cells)
   for (let row = 0; row < rows; row++) {
-    const [from, to] = [row * columns, (rows - 1 - row) * columns]
-    for (let column = 0; column < columns; column++)
-      pixels[to + column] = levels[levelOf(cells, values[from + column])]
+    const from = row * columns
+    const to = (rows - 1 - row) * columns
+    for (let column = 0; column < columns; column++) {
+      const level = values[from + column] * factor + base
+      pixels[to + column] = levels[level < 0 ? 0 : level > LEVELS ? LEVELS : Math.round(level)]
+    }
   }
   context.putImageData(data, 0, 0)
   return image
@@ -73,7 +79,6 @@ export class CellCanvas {
   readonly canvas = document.createElement('canvas')
   private image: HTMLCanvasElement | null = null
   private cells: Cells | null = null
-  private beyond: number[] = []
 
   constructor() {
     this.canvas.className = 'cells'
@@ -85,7 +90,6 @@ export class CellCanvas {
     if (cells === this.cells) return
     this.cells = cells
     this.image = cells && cells.columns && cells.rows ? imageOf(cells) : null
-    this.beyond = cells ? beyondOf(cells.values, cells.scale) : []
     this.canvas.hidden = !this.image
   }
 
@@ -108,7 +112,7 @@ export class CellCanvas {
   private markBeyond(context: CanvasRenderingContext2D, cells: Cells, { width, height, from, to }: Window): void {
     const [cellWidth, cellHeight] = [width / (to - from + 1), height / cells.rows]
     const side = Math.min(cellWidth, cellHeight, 9) * 0.6
-    for (const cell of this.beyond) {
+    for (const cell of cells.beyond) {
       const column = cell % cells.columns
       if (column < from || column > to) continue
       const right = (column - from + 1) * cellWidth

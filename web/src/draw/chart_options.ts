@@ -3,6 +3,7 @@
  * bottom. Pure except for reading the pane's signals.
  */
 import type { EChartsCoreOption } from 'echarts/core'
+import type { AxisLabels } from './axis_labels'
 import { beyondOf, markColour, type Cells } from './cell_canvas'
 import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
 import { columnsOf, isBinned, shownUnits, sumByColumn, unitColumns, unitLabel, type Column } from './columns'
@@ -35,14 +36,20 @@ export interface Chart {
   /** The cells of a heat map, which the page draws itself; `option` then has none. */
   cells?: Cells
   /** Where the plot is: distances from the edges of the chart. */
-  grid?: Place
-  /** What is said about a cell [column, row, value]. */
-  tell?: (data: readonly number[]) => string
+  grid: Place
+  /** Labels that the page draws itself; `option` has them, too, for files. */
+  labels?: AxisLabels
+  /** The data point of what is looked at, which is raised above the others; undefined: none, or it is drawn so. */
+  raised?: (unit: number) => number | undefined
+  /** Its values: bars have one row, lines a row each. */
+  points: { columns: number; rows: number }
+  /** What is said about a value. */
+  tell: (column: number, row: number) => string
   /** Marks for a picture file, if `option` has none. */
   series?: () => object[]
 }
 
-/** Labels may not move the plot, which is where the cells are drawn; to measure them all takes a third of a drawing. */
+/** Labels may not move the plot, which is where the cells are drawn. */
 const FIXED = { outerBoundsMode: 'none' } as const
 
 export interface Place {
@@ -71,6 +78,10 @@ function axisStyle({ palette }: Look) {
     axisLabel: { color: palette.muted, fontFamily: FONT, fontSize: 11 },
   }
 }
+
+/** Heights of the column labels and, where there is one, of the slider under them, in CSS pixels. */
+const labelSpace = (zooms: readonly object[]) => (zooms.length ? 94 : 92)
+const SLIDER = 24
 
 function columnAxis(columns: readonly Column[], look: Look) {
   const style = axisStyle(look)
@@ -150,9 +161,9 @@ function columnsText(pane: Pane, values: readonly (readonly [label: string, valu
 }
 
 /** For each column with values beyond the scale, the strongest one. */
-function columnsBeyond(columns: readonly Column[], values: Float32Array, scale: number): [string, number][] {
+function columnsBeyond(columns: readonly Column[], { values, beyond }: Cells): [string, number][] {
   const strongest = new Map<number, number>()
-  for (const cell of beyondOf(values, scale)) {
+  for (const cell of beyond) {
     const x = cell % columns.length
     if (Math.abs(values[cell]) > Math.abs(strongest.get(x) ?? 0)) strongest.set(x, values[cell])
   }
@@ -184,6 +195,16 @@ interface CustomApi {
 
 const BAR_WIDTH = 26
 const BAR_GAP = 0.18
+/** Of the bars beside the one that is looked at. */
+const FADED = 0.45
+const BAR = {
+  type: 'bar',
+  barMaxWidth: BAR_WIDTH,
+  barCategoryGap: `${BAR_GAP * 100}%`,
+  clip: true,
+  emphasis: { focus: 'self', blurScope: 'series', itemStyle: { color: 'inherit' } },
+  blur: { itemStyle: { opacity: FADED } },
+}
 /** px from the end of a broken bar to its two gaps. */
 const BREAKS = [5, 10] as const
 
@@ -253,14 +274,14 @@ export function bars(pane: Pane, look: Look): Chart {
   const all = barValues(pane)
   const { columns, values } = all
   const { palette } = look
-  const marked = pane.look.value
-  const data = columns.map(({ units }, x) => ({
+  const data = columns.map((_, x) => ({
     value: [x, values[x]],
-    itemStyle: {
-      color: values[x] < 0 ? palette.barBelow : palette.bar,
-      opacity: marked < 0 || units.includes(marked) ? 1 : 0.45,
-    },
+    itemStyle: { color: values[x] < 0 ? palette.barBelow : palette.bar },
   }))
+  const raised = (unit: number) => {
+    const at = columns.findIndex(({ units }) => units.includes(unit))
+    return at < 0 ? undefined : at
+  }
   const zooms = zoom(pane, columns, look, isBinned(columns))
   const { min, max } = limits(pane, all)
   const ends = (v: number) => (max !== undefined && v > max ? max : min !== undefined && v < min ? min : v)
@@ -279,6 +300,13 @@ export function bars(pane: Pane, look: Look): Chart {
     pane,
     cut.map(([x, , v]) => [columns[x].label, v]),
   )
+  const opacityOf = (x: number) => {
+    const marked = pane.look.value
+    return marked < 0 || columns[x].units.includes(marked) ? 1 : FADED
+  }
+  const tell = (x: number) => `${columnText(columns[x])}\n${amount(values[x], pane.isShares.value)}`
+  const series = (list: object[]) => [{ ...BAR, data: list }, ...brokenBars(pane, look, cut)]
+  const place = { left: 62, right: 12, top: 24 + above, bottom: labelSpace(zooms) + (zooms.length ? SLIDER : 0) }
   return {
     height: 300,
     title: `What \u201c${selectedText(pane)}\u201d took from the prompt`,
@@ -287,9 +315,15 @@ export function bars(pane: Pane, look: Look): Chart {
       `Bars: what “${selectedText(pane)}” took from each of ${columns.length} parts of the prompt, ` +
       `mean over the chosen layers, by ${pane.attribution.value?.method}`,
     pick: ([x]) => pickColumn(columns[x]),
+    grid: place,
+    labels: { columns: columns.map(({ label }) => label), below: labelSpace(zooms) },
+    points: { columns: columns.length, rows: 1 },
+    tell,
+    raised,
+    series: () => series(data.map((one, x) => ({ ...one, itemStyle: { ...one.itemStyle, opacity: opacityOf(x) } }))),
     option: {
       animation: false,
-      grid: { ...FIXED, left: 62, right: 12, top: 24 + above, bottom: zooms.length ? 118 : 92 },
+      grid: { ...FIXED, ...place },
       xAxis: columnAxis(columns, look),
       yAxis: {
         type: 'value',
@@ -302,11 +336,8 @@ export function bars(pane: Pane, look: Look): Chart {
         axisLabel: { ...axisStyle(look).axisLabel, formatter: onAxis },
       },
       dataZoom: zooms,
-      tooltip: tooltip(look, ([x, v]) => `${columnText(columns[x])}\n${amount(v, pane.isShares.value)}`),
-      series: [
-        { type: 'bar', data, barMaxWidth: BAR_WIDTH, barCategoryGap: `${BAR_GAP * 100}%`, clip: true },
-        ...brokenBars(pane, look, cut),
-      ],
+      tooltip: tooltip(look, ([x]) => tell(x)),
+      series: series(data),
     },
   }
 }
@@ -322,8 +353,19 @@ interface Grid {
   isOutlier: (row: number, column: number) => boolean
 }
 
-const gridScale = ({ columns, values, isOutlier }: Grid): number =>
-  scaleOf(values, (cell) => isOutlier(Math.floor(cell / columns.length), cell % columns.length))
+/** Full strength; outliers set it only if there is nothing else. */
+function gridScale({ columns, values, isOutlier }: Grid): number {
+  let [max, all] = [0, 0]
+  const width = columns.length
+  for (let row = 0, cell = 0; cell < values.length; row++) {
+    for (let column = 0; column < width; column++, cell++) {
+      const size = Math.abs(values[cell])
+      if (size > all && size < Infinity) all = size
+      if (size > max && size < Infinity && !isOutlier(row, column)) max = size
+    }
+  }
+  return max || all
+}
 
 interface HeatMap {
   pane: Pane
@@ -367,7 +409,7 @@ function cellSeries(cells: Cells): object[] {
     Math.floor(cell / cells.columns),
     v,
   ])
-  const beyond = beyondOf(cells.values, cells.scale).map((cell) => data[cell])
+  const beyond = cells.beyond.map((cell) => data[cell])
   return [{ type: 'heatmap', data }, ...beyondCorners(beyond, cells)]
 }
 
@@ -383,22 +425,26 @@ function heatmap({ pane, look, grid, scale, rows, height, describe, title, ofAll
     rows: rows.length,
     values,
     scale,
+    beyond: beyondOf(values, scale),
     signed,
     colours,
     marks: [ink, paper],
   }
-  const beyond = columnsBeyond(columns, values, scale)
+  const beyond = columnsBeyond(columns, cells)
   const maxLabel = `${beyond.some(([, v]) => v > 0) ? '\u2265\u2009' : ''}${number(scale)}`
   const minLabel = signed ? `${beyond.some(([, v]) => v < 0) ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
-  const place = { left: 96, right: 64, top: 10, bottom: zooms.length ? 118 : 92 }
+  const place = { left: 96, right: 64, top: 10, bottom: labelSpace(zooms) + (zooms.length ? SLIDER : 0) }
   return {
     height,
     title,
     ofAllTokens,
     cells,
     grid: place,
+    labels: { columns: columns.map(({ label }) => label), below: labelSpace(zooms), rows },
     series: () => cellSeries(cells),
-    tell: ([x, y, v]) => `${columnText(columns[x])}\n${rows[y]}\n${amount(v, pane.isShares.value)}`,
+    points: { columns: columns.length, rows: rows.length },
+    tell: (x, y) =>
+      `${columnText(columns[x])}\n${rows[y]}\n${amount(values[y * columns.length + x], pane.isShares.value)}`,
     notes: beyond.length
       ? [`Beyond the scale, marked by a corner; the strongest of each: ${columnsText(pane, beyond)}.`]
       : [],
@@ -484,14 +530,15 @@ export function layers(pane: Pane, look: Look): Chart {
 function tokenGrid(pane: Pane): Grid {
   const a = pane.attribution.value!
   const columns = unitColumns(pane, shownUnits(pane))
-  const last = pane.units.value.of[pane.units.value.of.length - 1]
+  const [first, last] = [pane.units.value.of[0], pane.units.value.of[pane.units.value.of.length - 1]]
   const isTokens = pane.outliers.value.size > 0
   const isOutlier = (y: number, x: number) =>
-    isTokens && (columns[x].units[0] === pane.units.value.of[0] || (y === a.n - 1 && columns[x].units[0] === last))
+    isTokens && (columns[x].units[0] === first || (y === a.n - 1 && columns[x].units[0] === last))
+  const isUnitEach = pane.isGrouped.value || (pane.units.value.name === 'token' && !pane.hidden.value.includes(1))
   const rows = Array.from({ length: a.n }, (_, y) => {
     const i = a.n - 1 - y
     const row = pane.mean.value.subarray(i * a.m, (i + 1) * a.m)
-    return pane.isGrouped.value ? row : sumByUnit(row, pane.units.value, pane.hidden.value)
+    return isUnitEach ? row : sumByUnit(row, pane.units.value, pane.hidden.value)
   })
   return gridOf(columns, rows, isOutlier)
 }
@@ -531,16 +578,34 @@ const LINE_COLOURS: Record<Theme, readonly string[]> = {
   dark: ['#f0a35c', '#6cbcf0', '#4fd1ab', '#e69ac6', '#e5d94b'],
 }
 
+/** The parts that have a line: the one that is looked at, and the strongest. */
+function lineUnits(pane: Pane): number[] {
+  const marked = pane.look.value
+  const strongest = pane.strongest.value.filter((u) => !pane.beyond.value.includes(u))
+  return [...new Set([...(marked >= 0 ? [marked] : []), ...strongest])].slice(0, LINES)
+}
+
+/** The largest value of a pane's lines in one direction, at least 0. */
+function lineEnd(pane: Pane, sign: 1 | -1): number {
+  const units = lineUnits(pane)
+  return Math.max(0, ...valuesByLayer(pane).layers.flatMap((row) => units.map((u) => row[u] * sign)))
+}
+
+/** Limits of the value axis if another chart beside has the same scale. */
+function lineLimits(pane: Pane): { min?: number; max?: number } {
+  if (!isComparable.value || !oneScale.value) return {}
+  const [above, below] = ([1, -1] as const).map((sign) => common(pane, (p) => lineEnd(p, sign)))
+  return above || below ? { max: above && roundUp(above), min: below && -roundUp(below) } : {}
+}
+
 /** The layers from which the values of the strongest parts come. */
 export function profile(pane: Pane, look: Look): Chart {
   const { first, layers: rows } = valuesByLayer(pane)
-  const marked = pane.look.value
-  const strongest = pane.strongest.value.filter((u) => !pane.outliers.value.has(u))
-  const units = [...new Set([...(marked >= 0 ? [marked] : []), ...strongest])].slice(0, LINES)
+  const units = lineUnits(pane)
+  const place = { left: 62, right: 16, top: 44, bottom: 44 }
+  const tellLayer = (x: number, v: number) => `layer ${first + x + 1}\n${amount(v, pane.isShares.value)}`
   const style = axisStyle(look)
-  const left = [...pane.outliers.value].filter(
-    (u) => !units.includes(u) && !pane.hiddenUnits.value[u] && pane.unitValues.value[u] !== 0,
-  )
+  const left = pane.beyond.value.filter((u) => !units.includes(u))
   const notes = left.length
     ? [
         `Not drawn, since the others would be flat beside it: ${columnsText(
@@ -559,10 +624,16 @@ export function profile(pane: Pane, look: Look): Chart {
       `Lines: how much of ${units.map((u) => `“${label(pane.units.value.names(u))}”`).join(', ')} ` +
       `each layer brought to “${selectedText(pane)}”`,
     pick: () => ({}),
+    grid: place,
+    points: { columns: rows.length, rows: units.length },
+    tell: (x, y) => {
+      const unit = units[units.length - 1 - y] // the first line is the highest row
+      return `${unitLabel(pane, unit)}\n${tellLayer(x, rows[x][unit])}`
+    },
     option: {
       animation: false,
       color: [...LINE_COLOURS[look.theme]],
-      grid: { ...FIXED, left: 62, right: 16, top: 44, bottom: 44 },
+      grid: { ...FIXED, ...place },
       legend: {
         top: 0,
         type: 'scroll',
@@ -578,8 +649,13 @@ export function profile(pane: Pane, look: Look): Chart {
         data: rows.map((_, y) => String(first + y + 1)),
         ...style,
       },
-      yAxis: { type: 'value', ...style, axisLabel: { ...style.axisLabel, formatter: (v: number) => number(v) } },
-      tooltip: tooltip(look, ([x, v]) => `layer ${first + x + 1}\n${amount(v, pane.isShares.value)}`),
+      yAxis: {
+        type: 'value',
+        ...lineLimits(pane),
+        ...style,
+        axisLabel: { ...style.axisLabel, formatter: (v: number) => number(v) },
+      },
+      tooltip: tooltip(look, ([x, v]) => tellLayer(x, v)),
       series: units.map((u, i) => ({
         type: 'line',
         name: unitLabel(pane, u),

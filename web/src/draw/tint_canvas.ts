@@ -20,6 +20,9 @@ export class TintCanvas {
   private top = 0
   private height = 0
   private isMeasured = false
+  /** Height of the text when it was measured. */
+  private whole = 0
+  private readonly onMeasured = new Set<() => void>()
 
   /** The element around `root` must be positioned and have its own stacking context. */
   constructor(
@@ -57,6 +60,24 @@ export class TintCanvas {
     this.draw()
   }
 
+  /** Where token k begins, as a fraction of the text's height; undefined: it has no place. */
+  placeOf(k: number): number | undefined {
+    let low = 0
+    let high = this.tokens.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.tokens[middle] < k) low = middle + 1
+      else high = middle
+    }
+    return this.tokens[low] === k && this.whole ? this.boxes[low * 4 + 1] / this.whole : undefined
+  }
+
+  /** Calls `task` after each measurement, until the returned function is called. */
+  follow(task: () => void): () => void {
+    this.onMeasured.add(task)
+    return () => this.onMeasured.delete(task)
+  }
+
   private readonly onScroll = () => {
     if (this.covers()) return
     this.place()
@@ -83,6 +104,8 @@ export class TintCanvas {
     this.tokens = Int32Array.from(tokens)
     this.boxes = Float32Array.from(boxes)
     this.isMeasured = corner.width > 0
+    this.whole = corner.height
+    for (const task of this.onMeasured) task()
   }
 
   /** The visible part of the root, measured from its top. */

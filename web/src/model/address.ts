@@ -15,6 +15,7 @@ import { closer, showsFirstLook } from './first_look'
 import * as state from './store'
 import { job } from './job'
 import { composing, failed, panes, served, type Pane } from './store'
+import { lastAfterFrame } from '../ui/frame'
 
 /** Whether this page is inside another one. */
 export const isFramed = () => window.parent !== window
@@ -96,15 +97,23 @@ function written(): URLSearchParams {
 /** Whether the address is read now, and so is not written. */
 let isReading = false
 
+const urlOf = (hash: string) => (hash ? `#${hash}` : location.pathname + location.search)
+
+function replace(hash: string): void {
+  if (hash !== location.hash.slice(1)) history.replaceState(null, '', urlOf(hash))
+}
+
+/** The last of several changes is written, after what they mark is painted. */
+const replaced = lastAfterFrame(replace)
+
 /** A step to another run or layer can be gone back from; other changes replace the address. */
 function write(now: URLSearchParams): void {
   const before = read()
   const hash = String(now)
-  if (hash === location.hash.slice(1)) return
-  const isStep = before.size > 0 && ['run', 'view'].some((key) => before.get(key) !== now.get(key))
-  const url = hash ? `#${hash}` : location.pathname + location.search
-  if (isStep) history.pushState(null, '', url)
-  else history.replaceState(null, '', url)
+  if (!before.size) return replace(hash)
+  if (['run', 'view'].every((key) => before.get(key) === now.get(key))) return replaced.set(hash)
+  replaced.flush()
+  history.pushState(null, '', urlOf(hash))
 }
 
 /** Keeps the address up to date. */
@@ -160,6 +169,7 @@ export function readView(beside?: Run): void {
 /** Runs `task`, which loads what the address names, without writing it in between. */
 export async function reading(task: () => Promise<void>): Promise<void> {
   isReading = true
+  replaced.drop()
   try {
     await task()
   } finally {

@@ -3,7 +3,8 @@
  */
 import { toggleTheme } from '../draw/theme'
 import { job, stop } from '../model/actions'
-import { activePane, comparing, pinned, runs, select } from '../model/store'
+import { wantsDifference } from '../model/comparison'
+import { active, activePane, comparing, isComparable, oneScale, pinned, runs, select } from '../model/store'
 import { identity } from '../data/document'
 import { dialog } from '../views/dialogs'
 import { startComparing, stopComparing, toggleFilter } from '../views/controls'
@@ -12,6 +13,7 @@ import { showPassage } from '../views/cited_prompt'
 import { lookCloser } from '../views/first_look'
 import { nextHot, showNextUnit } from '../views/heat_strip'
 import { stopConfirming } from '../model/confirm'
+import { marksFirst } from './frame'
 import {
   chosenSentence,
   citation,
@@ -30,7 +32,7 @@ function move(to: number, extend: boolean): void {
   if (!chosen || !n) return
   const offset = pane.offset.value
   const end = Math.min(n - 1, Math.max(0, to))
-  select(pane.key.value, (extend ? anchor(chosen, end) : end) + offset, end + offset)
+  marksFirst(() => select(pane.key.value, (extend ? anchor(chosen, end) : end) + offset, end + offset))
   document.getElementById(`answer-${pane.index}-${end + offset}`)?.scrollIntoView({ block: 'nearest' })
 }
 
@@ -81,6 +83,20 @@ function release(): void {
   searching.value = false
 }
 
+/** Numbers and arrows are for the other side then. */
+function toOtherSide(): void {
+  if (!comparing.value) return
+  active.value = 1 - active.value
+  document.getElementById(`answer-${active.value}`)?.focus()
+}
+
+/** Sources have no chart but a list. */
+function toChart(): void {
+  const panel = document.getElementById('chart-panel')
+  const chart = document.getElementById(`chart-${active.value}`) ?? panel?.querySelector<HTMLElement>('button, select')
+  chart?.focus()
+}
+
 type Action = (event: KeyboardEvent) => void
 
 const ACTIONS: Record<string, Action> = {
@@ -94,13 +110,17 @@ const ACTIONS: Record<string, Action> = {
   '?': () => (dialog.value = 'help'),
   '0': () => toggleFilter('first'),
   c: () => (comparing.value ? stopComparing() : startComparing()),
+  b: toOtherSide,
+  x: () => isComparable.value && (wantsDifference.value = !wantsDifference.value),
+  s: () => isComparable.value && (oneScale.value = !oneScale.value),
+  g: toChart,
   d: toggleTheme,
   Escape: release,
 }
 for (let i = 0; i < 9; i++)
   ACTIONS[String(i + 1)] = () => (showsFirstLook.value ? chooseSource(i) : chooseMethod(i))
 
-const NEEDS_RUN = new Set(['c', '/', '0', 'l', 'n'])
+const NEEDS_RUN = new Set(['b', 'c', '/', '0', 'g', 'l', 'n', 's', 'x'])
 const isField = (target: EventTarget | null) =>
   target instanceof Element && target.closest('input, textarea, select, dialog, summary, [contenteditable]') !== null
 

@@ -14,15 +14,18 @@ import {
 import * as echarts from 'echarts/core'
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'preact/hooks'
-import { CellCanvas } from '../draw/cell_canvas'
-import { CHART_MAKERS, type Chart, type Look } from '../draw/chart_options'
+import { LabelCanvas } from '../draw/axis_labels'
+import { CellCanvas, type Window } from '../draw/cell_canvas'
+import { CHART_MAKERS, FONT, type Chart, type Look } from '../draw/chart_options'
 import { closeColumn, openColumn, openedIn, type Opened } from '../draw/columns'
 import { MAPS } from '../draw/colour'
 import { captionOf, composePng, composeSvg } from '../draw/picture'
 import { fileName, save } from '../ui/export'
+import { whenIdle } from '../ui/frame'
 import * as state from '../model/store'
 import { chart, colourMap, panes, pinned, select, type Pane } from '../model/store'
 import { CHARTS } from '../ui/labels'
+import { CursorMark, moved, type Cursor } from './chart_cursor'
 import { Sources } from './citations'
 import { revealUnit } from './token_tip'
 
@@ -40,6 +43,30 @@ echarts.use([
   CanvasRenderer,
   SVGRenderer,
 ])
+
+/**
+ * Draws a small chart off the page, once, while nothing else is done: the first drawing takes several times as long as
+ * later ones, since the browser compiles ECharts for it, and an input would wait for that.
+ */
+function warmUp(): void {
+  if (isWarm) return
+  isWarm = true
+  const drawn = echarts.init(document.createElement('div'), null, { width: 300, height: 200 })
+  const data = Array.from({ length: 40 }, (_, x) => [x, x])
+  const window = { startValue: 0, endValue: 20 }
+  drawn.on('rendered', () => void setTimeout(() => drawn.dispose()))
+  drawn.setOption(
+    {
+      animation: false,
+      xAxis: { type: 'category', data: data.map(String), axisLabel: { show: false } },
+      yAxis: { type: 'value', name: 'share' },
+      dataZoom: [{ type: 'slider', ...window }, { type: 'inside', ...window }],
+      series: [{ type: 'bar', data }],
+    },
+    { lazyUpdate: true },
+  )
+}
+let isWarm = false
 
 const lookNow = (width: number): Look => ({
   palette: state.palette.value,
@@ -65,18 +92,24 @@ function inputsOf(pane: Pane): unknown[] {
   const numbers = [pane.mean.value, pane.hidden.value, pane.answer.value, pane.units.value]
   const both = state.isComparable.value ? panes.map((p) => [p.unitValues.value, p.mean.value]) : []
   if (chart.value === 'map') return [...look, ...numbers, ...both.map(([, mean]) => mean)]
-  return [...look, ...numbers, pane.unitValues.value, openedIn(pane), pane.look.value, ...both.flat()]
+  const looked = chart.value === 'profile' ? state.shownPanes.value.map((p) => p.look.value) : [] // they have lines
+  return [...look, ...numbers, pane.unitValues.value, openedIn(pane), ...looked, ...both.flat()]
 }
+
+/** Whether an input waits for the task that runs now to end, where the browser says so. */
+const inputWaits = (): boolean =>
+  (navigator as { scheduling?: { isInputPending?: () => boolean } }).scheduling?.isInputPending?.() ?? false
 
 /**
  * Runs a task after the next frame is painted, once for several requests; a slow task runs only after a pause of twice
- * its duration, so that dragging stays smooth.
+ * its duration, so that dragging stays smooth, and after an input that waits.
  */
 function afterPaint(task: () => void): { request: () => void; cancel: () => void } {
   let frame = 0
   let timer = 0
   let cost = 0
   const run = () => {
+    if (inputWaits()) return request()
     const began = performance.now()
     task()
     cost = performance.now() - began
@@ -105,17 +138,12 @@ function onPick(pane: Pane, made: Chart, data: unknown): void {
   revealUnit(pane, unit)
 }
 
-/** The columns in view, of `count`. */
-function windowOf(drawn: echarts.ECharts, count: number): [number, number] {
-  const [zoom] = (drawn.getOption().dataZoom ?? []) as { startValue?: number; endValue?: number }[]
-  return [zoom?.startValue ?? 0, zoom?.endValue ?? count - 1]
-}
-
 /** The plot's place in the chart, with the columns in view. */
-function plotOf(drawn: echarts.ECharts, { grid, cells }: Chart) {
-  const { left, right, top, bottom } = grid!
-  const [from, to] = windowOf(drawn, cells!.columns)
-  return { x: left, y: top, width: drawn.getWidth() - left - right, height: drawn.getHeight() - top - bottom, from, to }
+function plotOf(drawn: echarts.ECharts, { grid }: Chart): Window {
+  const { left, right, top, bottom } = grid
+  const [width, height] = [drawn.getWidth() - left - right, drawn.getHeight() - top - bottom]
+  const columnAt = (x: number) => Math.max(0, Math.round(drawn.convertFromPixel({ xAxisIndex: 0 }, x)))
+  return { x: left, y: top, width, height, from: columnAt(left + 1), to: columnAt(left + width - 1) }
 }
 
 /** The cell [column, row, value] at a place of the chart; null: none. */
@@ -136,42 +164,74 @@ interface Said {
   text: string
 }
 
-/** A chart on the page: ECharts draws axes, bars and lines, a canvas over it the cells of heat maps. */
+/** The option without the labels that the page draws. */
+function withoutLabels({ option, labels }: Chart): echarts.EChartsCoreOption {
+  const hidden = (axis: unknown) => ({ ...(axis as object), axisLabel: { show: false } })
+  if (!labels) return option
+  return { ...option, xAxis: hidden(option.xAxis), ...(labels.rows ? { yAxis: hidden(option.yAxis) } : {}) }
+}
+
+/** A chart on the page: ECharts draws axes, bars and lines, canvases over it the labels and the cells of heat maps. */
 class Drawing {
   private drawn: echarts.ECharts | null = null
   private zoomed = ''
   private made: Chart | null = null
+  /** Whether what is made is drawn: ECharts draws in the frame after it is given an option. */
+  private isDrawn = false
   private readonly cells = new CellCanvas()
+  private readonly labels = new LabelCanvas()
 
   constructor(
     private readonly element: HTMLElement,
     private readonly pane: Pane,
     private readonly say: (said: Said | null) => void,
+    /** Called when the plot is drawn or its columns in view are others. */
+    private readonly placed: (plot: Window) => void,
   ) {
-    element.after(this.cells.canvas)
+    element.after(this.cells.canvas, this.labels.canvas)
   }
 
-  draw(): Chart | null {
+  /** In two tasks, so that an input waits for one of them at most; `atOnce`: in one. */
+  draw(atOnce = false): Chart | null {
     const { element, pane } = this
     const maker = CHART_MAKERS[chart.value]
     if (!maker || !pane.attribution.value || !element.clientWidth) return null
     const made = (this.made = maker(pane, lookNow(element.clientWidth)))
     element.style.height = `${made.height}px`
-    element.setAttribute('aria-label', made.description)
     const isNew = this.zoomed !== zoomKey(pane) || !this.drawn
     this.drawn ??= this.begin()
     if (isNew) this.drawn.clear() // or it would be laid out once more at its new size
     if (this.drawn.getWidth() !== element.clientWidth || this.drawn.getHeight() !== made.height) this.drawn.resize()
-    const { dataZoom, ...rest } = made.option
-    this.drawn.setOption(
-      isNew ? { ...rest, dataZoom } : rest,
-      isNew ? { notMerge: true } : { replaceMerge: ['series'] },
-    )
+    const { dataZoom, ...rest } = withoutLabels(made)
+    this.isDrawn = false
+    this.drawn.setOption(isNew ? { ...rest, dataZoom } : rest, {
+      lazyUpdate: !atOnce,
+      ...(isNew ? { notMerge: true } : { replaceMerge: ['series'] }),
+    })
     this.zoomed = zoomKey(pane)
     this.say(null)
-    this.cells.set(made.cells ?? null)
-    this.place()
+    if (atOnce) this.finish()
     return made
+  }
+
+  /** Draws what ECharts does not. */
+  private finish(): void {
+    if (this.isDrawn || !this.made) return
+    this.isDrawn = true
+    this.element.setAttribute('aria-label', this.made.description)
+    this.cells.set(this.made.cells ?? null)
+    this.place()
+    this.raise()
+  }
+
+  /** Fades the other points beside the one that is looked at; the chart is not made again for it. */
+  raise(): void {
+    const unit = this.pane.look.value
+    const { drawn, made } = this
+    if (!drawn || !this.isDrawn || !made?.raised) return
+    const dataIndex = unit < 0 ? undefined : made.raised(unit)
+    drawn.dispatchAction({ type: 'downplay', seriesIndex: 0 })
+    if (dataIndex !== undefined) drawn.dispatchAction({ type: 'highlight', seriesIndex: 0, dataIndex })
   }
 
   private begin(): echarts.ECharts {
@@ -180,6 +240,7 @@ class Drawing {
       if (this.made) onPick(this.pane, this.made, data)
     })
     drawn.on('datazoom', () => this.place())
+    drawn.on('rendered', () => this.finish())
     const under = drawn.getZr()
     under.on('click', ({ offsetX, offsetY }) => {
       const cell = this.made && cellAt(drawn, this.made, offsetX, offsetY)
@@ -188,26 +249,57 @@ class Drawing {
     under.on('mousemove', ({ offsetX, offsetY, event }) => {
       const cell = this.made && cellAt(drawn, this.made, offsetX, offsetY)
       const { clientX, clientY } = event as unknown as MouseEvent
-      this.say(cell ? { x: clientX, y: clientY, text: this.made!.tell!(cell) } : null)
+      this.say(cell ? { x: clientX, y: clientY, text: this.made!.tell(cell[0], cell[1]) } : null)
     })
-    under.on('globalout', () => this.say(null))
+    under.on('globalout', () => {
+      this.say(null)
+      this.raise()
+    })
     return drawn
   }
 
-  /** Puts the cells where the axes are. */
+  /** Puts cells and labels where the axes are. */
   private place(): void {
-    if (this.drawn && this.made?.cells) this.cells.show(plotOf(this.drawn, this.made))
+    const { drawn, made } = this
+    if (!drawn || !made || !this.isDrawn) return
+    const plot = plotOf(drawn, made)
+    if (made.cells) this.cells.show(plot)
+    const look = { colour: state.palette.value.muted, font: `11px ${FONT}` }
+    this.labels.show(made.labels ?? null, plot, [drawn.getWidth(), drawn.getHeight()], look)
+    this.placed(plot)
+  }
+
+  /** Where the plot is, with the columns in view; null: nothing is drawn. */
+  plot(): Window | null {
+    return this.drawn && this.made && this.isDrawn ? plotOf(this.drawn, this.made) : null
+  }
+
+  /** Moves the columns in view so that one of them is this. */
+  reveal(column: number): void {
+    const plot = this.plot()
+    if (!plot || (column >= plot.from && column <= plot.to)) return
+    const by = column < plot.from ? column - plot.from : column - plot.to
+    this.drawn!.dispatchAction({ type: 'dataZoom', startValue: plot.from + by, endValue: plot.to + by })
+    this.drawn!.getZr().flush()
+  }
+
+  /** What a click on a value does. */
+  pick({ column, row }: Cursor): void {
+    const value = this.made!.cells?.values[row * this.made!.points.columns + column] ?? 0
+    onPick(this.pane, this.made!, [column, row, value])
   }
 
   /** The columns in view; null: all. */
   window(): [number, number] | null {
-    if (!this.drawn || !(this.made?.option.dataZoom as object[] | undefined)?.length) return null
-    return windowOf(this.drawn, Infinity)
+    if (!this.drawn || !this.made || !(this.made.option.dataZoom as object[] | undefined)?.length) return null
+    const { from, to } = plotOf(this.drawn, this.made)
+    return [from, to]
   }
 
   close(): void {
     this.drawn?.dispose()
     this.cells.canvas.remove()
+    this.labels.canvas.remove()
   }
 }
 
@@ -225,47 +317,98 @@ function Back({ pane }: { pane: Pane }) {
   )
 }
 
-/** A chart is drawn when it is in view or a little outside. */
+/** A chart is drawn when it is in view or a little outside; for the first time, which takes long, a screen before. */
 const NEAR = { rootMargin: '200px' }
+const NEXT_SCREEN = { rootMargin: '100% 0px' }
 
 const partsText = ({ from, to }: Opened) => `Parts ${from}\u2013${to} of the prompt`
 
 function Canvas({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
   const drawing = useRef<Drawing | null>(null)
-  const redraw = useRef<() => void>(() => {})
+  const redraw = useRef<(atOnce?: boolean) => void>(() => {})
   const shown = useSignal<Chart | null>(null)
   const said = useSignal<Said | null>(null)
+  const cursor = useSignal<Cursor | null>(null)
+  const plot = useSignal<Window | null>(null)
   useEffect(() => {
     const element = root.current!
-    const one = (drawing.current = new Drawing(element, pane, (text) => (said.value = text)))
+    const one = (drawing.current = new Drawing(
+      element,
+      pane,
+      (text) => (said.value = text),
+      (placed) => (plot.value = placed),
+    ))
     let isInView = false
-    const later = afterPaint(() => isInView && redraw.current())
-    redraw.current = () => (shown.value = one.draw() ?? shown.value)
-    const stop = effect(() => {
-      void inputsOf(pane)
+    let isStale = true
+    redraw.current = (atOnce = false) => {
+      const made = one.draw(atOnce)
+      if (!made) return
+      isStale = false
+      shown.value = made
+    }
+    const later = afterPaint(() => isInView && isStale && redraw.current())
+    const change = () => {
+      isStale = true
       later.request()
-    })
+    }
+    const raised = afterPaint(() => isInView && one.raise())
+    const stops = [
+      effect(() => {
+        void inputsOf(pane)
+        change()
+      }),
+      effect(() => {
+        void pane.look.value
+        raised.request()
+      }),
+    ]
     const seen = new IntersectionObserver(([{ isIntersecting }]) => {
       isInView = isIntersecting
       if (isInView) later.request()
     }, NEAR)
     seen.observe(element)
-    const onPrint = () => redraw.current()
+    const soon = new IntersectionObserver(([{ isIntersecting }]) => {
+      if (!isIntersecting) return
+      soon.disconnect()
+      whenIdle(() => element.isConnected && isStale && redraw.current())
+    }, NEXT_SCREEN)
+    soon.observe(element)
+    const onPrint = () => redraw.current(true)
     addEventListener('beforeprint', onPrint)
-    const resized = new ResizeObserver(() => later.request())
+    const resized = new ResizeObserver(change)
     resized.observe(element)
     return () => {
-      stop()
+      stops.forEach((stop) => stop())
       later.cancel()
-      resized.disconnect()
-      seen.disconnect()
+      raised.cancel()
+      for (const observer of [resized, seen, soon]) observer.disconnect()
       removeEventListener('beforeprint', onPrint)
       one.close()
     }
   }, [pane])
+  useEffect(() => {
+    cursor.value = null
+  }, [chart.value])
+  const onKey = (event: KeyboardEvent) => {
+    const one = drawing.current!
+    if (!one.plot()) redraw.current(true)
+    const made = shown.value
+    if (!made || event.ctrlKey || event.metaKey || event.altKey) return
+    const next = moved(event.key, cursor.value, made, one.plot()?.from ?? 0)
+    if (next) {
+      one.reveal(next.column)
+      cursor.value = next
+    } else if (event.key === 'Escape' && cursor.value) cursor.value = null
+    else if ((event.key === 'Enter' || event.key === ' ') && cursor.value) one.pick(cursor.value)
+    else return
+    event.preventDefault()
+    event.stopPropagation()
+  }
+  const isInside = ({ column, row }: Cursor, { points }: Chart) => column < points.columns && row < points.rows
+  const at = cursor.value && shown.value && plot.value && isInside(cursor.value, shown.value) ? cursor.value : null
   const picture = (kind: 'png' | 'svg') => {
-    redraw.current()
+    redraw.current(true)
     const made = shown.value
     const [width, window] = [root.current!.clientWidth, drawing.current!.window()]
     if (made) void savePicture({ pane, made, width, window }, kind)
@@ -277,8 +420,23 @@ function Canvas({ pane }: { pane: Pane }) {
       )}
       <Back pane={pane} />
       <div class="plot">
-        <div ref={root} role="img" class="canvas" />
+        <div
+          ref={root}
+          id={`chart-${pane.index}`}
+          role="group"
+          aria-roledescription="chart"
+          aria-description="Arrow keys read its values, Enter chooses one."
+          tabIndex={0}
+          class="canvas"
+          onKeyDown={onKey}
+          onFocus={() => (state.active.value = pane.index)}
+          onBlur={() => (cursor.value = null)}
+        />
+        {at && <CursorMark made={shown.value!} cursor={at} plot={plot.value!} />}
       </div>
+      <p class="sr" role="status">
+        {at && shown.value!.tell(at.column, at.row).replaceAll('\n', ', ')}
+      </p>
       {said.value && (
         <div class="tip" aria-hidden="true" style={{ left: `${said.value.x + 14}px`, top: `${said.value.y + 14}px` }}>
           {said.value.text}
@@ -365,6 +523,7 @@ export function Charts() {
   const isLayered = shown.some((pane) => (pane.attribution.value?.L ?? 1) > 1)
   const usable = names.filter((name) => isLayered || (name !== 'layers' && name !== 'profile'))
   if (!usable.includes(chart.value)) chart.value = 'bars'
+  useEffect(() => whenIdle(warmUp), [])
   return (
     <section class="charts" aria-label="Charts">
       <div class="tabs">

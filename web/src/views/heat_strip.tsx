@@ -4,6 +4,7 @@
 import { useLayoutEffect, useState } from 'preact/hooks'
 import type { RefObject } from 'preact'
 import type { PassageSpans } from '../draw/passage_spans'
+import type { TintCanvas } from '../draw/tint_canvas'
 import { paintedScale, paintedValues } from '../model/comparison'
 import { citation, lightOf, litSentence } from '../model/first_look'
 import { pinned, type Pane } from '../model/store'
@@ -101,30 +102,16 @@ export function showNextUnit(pane: Pane): void {
   if (next !== undefined) showUnit(pane, next)
 }
 
-/** Where the strongest units of a long prompt are. */
-export function UnitStrip({ pane, text }: { pane: Pane; text: RefObject<HTMLDivElement> }) {
-  const units = pane.strongest.value
+/** Where the strongest units of a long prompt are; `tints` has measured the text. */
+export function UnitStrip({ pane, tints }: { pane: Pane; tints: TintCanvas | null }) {
   const values = paintedValues(pane)
   const scale = paintedScale(pane)
-  const [places, setPlaces] = useState<Place[]>([])
-  useLayoutEffect(() => {
-    const root = text.current
-    if (!root) return
-    const measure = () => {
-      const all = root.offsetHeight
-      const { first } = pane.units.value
-      setPlaces(
-        units.flatMap((of) => {
-          const span = root.querySelector<HTMLElement>(`[data-k="${first[of]}"]`)
-          if (!span || !all) return []
-          return [{ of, top: span.offsetTop / all, height: 0, strength: values[of] / (scale || 1) }]
-        }),
-      )
-    }
-    measure()
-    const observer = new ResizeObserver(measure)
-    observer.observe(root)
-    return () => observer.disconnect()
-  }, [units, values, scale])
+  const { first } = pane.units.value
+  const [, setMeasured] = useState({})
+  useLayoutEffect(() => tints?.follow(() => setMeasured({})), [tints])
+  const places = pane.strongest.value.flatMap((of): Place[] => {
+    const top = tints?.placeOf(first[of])
+    return top === undefined ? [] : [{ of, top, height: 0, strength: values[of] / (scale || 1) }]
+  })
   return <Strip places={places} show={(unit) => showUnit(pane, unit)} />
 }

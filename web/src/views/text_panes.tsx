@@ -3,13 +3,14 @@
  * selects. Tinting follows the state directly, without rendering components.
  */
 import { effect } from '@preact/signals'
-import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { tint } from '../draw/colour'
 import { job } from '../model/actions'
 import { paintedBeyond, paintedScale, paintedValues, showsDifference } from '../model/comparison'
 import * as state from '../model/store'
 import { hovered, pinned, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
+import { marksFirst } from '../ui/frame'
 import { amount, remarkText, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
 import { TokenSpans, tokenAt } from '../draw/token_spans'
@@ -43,11 +44,10 @@ function markTokens(
 }
 
 /** Keeps the prompt's text up to date until the returned function is called. */
-function followPrompt(tokenSpans: TokenSpans, pane: Pane): () => void {
+function followPrompt(tokenSpans: TokenSpans, tintCanvas: TintCanvas, pane: Pane): () => void {
   let marked: number[] = []
   let beyond: number[] = []
   let shown = new Int8Array(0)
-  const tintCanvas = new TintCanvas(tokenSpans.root, tokenSpans.spans)
   const stops = [
     effect(() => {
       const run = pane.run.value
@@ -120,10 +120,14 @@ export function Remarks({ list }: { list?: readonly string[] }) {
 
 export function Prompt({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
+  const [tints, setTints] = useState<TintCanvas | null>(null)
   const key = pane.key.value
   useLayoutEffect(() => {
     root.current!.replaceChildren()
-    return followPrompt(new TokenSpans(root.current!), pane)
+    const tokenSpans = new TokenSpans(root.current!)
+    const canvas = new TintCanvas(tokenSpans.root, tokenSpans.spans)
+    setTints(canvas)
+    return followPrompt(tokenSpans, canvas, pane)
   }, [key, pane])
   const run = pane.run.value
   return (
@@ -152,20 +156,21 @@ export function Prompt({ pane }: { pane: Pane }) {
             onPointerMove={(e) => {
               if (e.pointerType !== 'mouse') return
               const unit = unitOf(pane, tokenAt(e.target))
-              hovered.value = lookAt(pane, unit)
+              marksFirst(() => (hovered.value = lookAt(pane, unit)))
               showTip(pane, unit, e)
             }}
             onPointerLeave={() => {
-              hovered.value = null
+              marksFirst(() => (hovered.value = null))
               hideTip()
             }}
             onClick={(e) => {
               const unit = unitOf(pane, tokenAt(e.target))
-              pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
+              const isPinned = pinned.value?.unit === unit && pinned.value.run === key
+              marksFirst(() => (pinned.value = isPinned ? null : lookAt(pane, unit)))
             }}
           />
         </div>
-        {(run?.m ?? 0) > LONG && <UnitStrip pane={pane} text={root} />}
+        {(run?.m ?? 0) > LONG && <UnitStrip pane={pane} tints={tints} />}
       </div>
     </section>
   )

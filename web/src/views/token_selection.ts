@@ -5,6 +5,7 @@
 import { pinned, select, type Pane } from '../model/store'
 import * as state from '../model/store'
 import { tokenAt } from '../draw/token_spans'
+import { marksFirst } from '../ui/frame'
 
 /** How long a finger rests before it selects, and how far it may move in that time. */
 const HOLD_MS = 400
@@ -20,13 +21,15 @@ export class TokenSelection {
 
   private begin(k: number): void {
     this.anchor = k
-    state.active.value = this.pane.index
-    pinned.value = null
+    marksFirst(() => {
+      state.active.value = this.pane.index
+      pinned.value = null
+    })
     this.to(k)
   }
 
   private to(k: number): void {
-    select(this.pane.key.value, this.anchor, k)
+    marksFirst(() => select(this.pane.key.value, this.anchor, k))
   }
 
   private release(): void {
