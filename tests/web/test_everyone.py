@@ -88,6 +88,20 @@ def test_arabic_letters_join_over_the_tokens_that_share_them(open_report):
     assert token(page, 1, "prompt").get_attribute("data-at") == "", "its second token can still be chosen"
 
 
+def test_arabic_outside_its_text_is_in_its_own_direction(open_report):
+    """The full stop after a word is on its left, in lists and headings too."""
+    word = " القاهرة."
+    page = open_report(run(["عاصمة", word], [word], [attribution("rollout", np.full((1, 2, 1), 0.5, np.float32), 2)]))
+    for place in (".strongest li:nth-child(2) .token", ".headword"):
+        letter, stop = page.locator(place).evaluate("""(e) => [2, e.textContent.length - 1].map((at) => {
+            const range = document.createRange()
+            range.setStart(e.firstChild, at)
+            range.setEnd(e.firstChild, at + 1)
+            return range.getBoundingClientRect().left
+        })""")
+        assert stop < letter, place
+
+
 def test_every_token_has_a_name(open_report):
     page = open_report(run(["A", "\n", " "], ["\n", " ", "", " x"],
                            [attribution("rollout", np.full((4, 3, 1), 0.1, np.float32), 3)]))
