@@ -13,12 +13,12 @@ import time
 import pytest
 from conftest import ENVIRONMENT, MODEL, ROOT
 from patience import patience
+from shown import is_shown
 
 PROMPTS = [
     "My name is Abdul, I am from",
     "The key is in the red box. Where is the key? In the",
     "a b " * 3000,
-    "The cat",
 ]
 # One user of one machine: no tokens. Ray's own limits are too short for a machine that has other work to do.
 SETTINGS = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120",
@@ -84,7 +84,10 @@ def test_the_example_explains_a_file(run, ray, tmp_path):
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines) + "\n")
     printed = run(ROOT / "examples" / "ray_job.py", MODEL, tmp_path / "prompts.jsonl", tmp_path / "out", cwd=tmp_path,
                   env=ray)
-    assert "' the' <- ' from' in 'My name is Abdul, I am from'" in printed.splitlines()
+    lines = [line for line in printed.splitlines() if " <- " in line or "more than the context" in line]
+    assert len(lines) == len(PROMPTS), printed  # Ray may print lines of its own
+    for line in lines:
+        is_shown(line, "docs/guide/python.md")
     code = f"""
 import json, pyarrow.parquet as parquet, headwater
 rows = sorted(parquet.read_table({str(tmp_path / "out")!r}).to_pylist(), key=lambda row: row["id"])
@@ -95,8 +98,8 @@ print(json.dumps({{"rows": rows, "difference": float(difference), "completion": 
 """
     made = json.loads(run("-c", code))
     rows = made["rows"]
-    assert [row["id"] for row in rows] == [0, 1, 2, 3]
+    assert [row["id"] for row in rows] == [0, 1, 2]
     assert made["difference"] < 1e-5 and made["completion"] == rows[0]["completion"]
     assert len(rows[0]["logit"]) == 16 and len(rows[0]["logit"][0]) == len(rows[0]["sources"]) == 8
     assert rows[2]["logit"] is None and "1024" in rows[2]["error"]
-    assert [row["error"] for row in rows if row["id"] != 2] == [None, None, None]
+    assert [row["error"] for row in rows if row["id"] != 2] == [None, None]

@@ -105,6 +105,7 @@ tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, bos_token
 config = transformers.GPT2Config(vocab_size=6, n_embd=32, n_layer=2, n_head=4, n_positions=32, bos_token_id=0,
                                  eos_token_id=0, pad_token_id=0)
 decoder = transformers.GPT2LMHeadModel(config).eval()
+decoder.set_attn_implementation("eager")  # Inseq does not; others return no weights
 wrapped = inseq.load_model(decoder, "attention", tokenizer=tokenizer)
 out = wrapped.attribute("the cat sat", "the cat sat on mat", show_progress=False)
 out.save(folder + "/theirs.json", overwrite=True)
