@@ -60,6 +60,8 @@ def test_click_tints_the_prompt_at_once(report):
     assert tint_of(report, 3) == ""
     assert "beyond the scale: 0: The 80 %" in plain(report.locator(".legend").inner_text()).replace("\n", " ")
     assert token(report, 1).get_attribute("aria-selected") == "true"
+    mark = token(report, 1).evaluate("e => getComputedStyle(e).boxShadow")
+    assert "-3px" in mark, "the mark of the selection is seen under the pointer"
 
 
 def test_drag_shows_the_mean(report):

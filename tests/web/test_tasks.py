@@ -31,7 +31,10 @@ def test_where_does_this_sentence_come_from(open_first):
     page.locator("#cited-answer [data-part='1']").hover()
     assert lit(page, "#cited-prompt") == {"Rye is sold.": 32} and clicks() == 0
     page.locator("#cited-answer [data-part='1']").click()
+    marks = [page.locator("#cited-answer .chosen").evaluate("e => getComputedStyle(e).boxShadow")]
     page.mouse.move(0, 0)
+    marks.append(page.locator("#cited-answer .chosen").evaluate("e => getComputedStyle(e).boxShadow"))
+    assert marks[0] == marks[1] != "none", "the mark is the same under the pointer"
     assert lit(page, "#cited-prompt") == {"Rye is sold.": 32}
     assert page.locator(".source-list .words").all_inner_texts() == ["Rye is sold."] and clicks() == 1
 
