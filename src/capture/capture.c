@@ -216,6 +216,7 @@ static hw_err begin_explainer(hw__session *s, hw_error *err) {
 hw_err hw__session_start(hw__session *s, size_t total, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = begin_explainer(s, err);
+    if (rc == HW_OK) rc = hw__explainer_check(x, s->run, s->given.n ? s->given.n : 1, err);
     if (rc == HW_OK) rc = hw__against_read(&s->against, s->params->against, s->engine, err);
     if (rc == HW_OK) rc = check_memory(s, err);
     if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, s->rows, total, err);

@@ -15,6 +15,9 @@ enum { BLOCK = 256, MIN_COLUMNS = 8, VECTOR_BYTES = 512 << 10 };
 /* Parts of a value. */
 static size_t taps_of(const hw__values *values) { return values->n_taps > 1 ? values->n_taps : 1; }
 
+/* Columns before the first one have no weight in any row. */
+static size_t first_column(const hw__values *values) { return values->recurrent ? values->recurrent->from : 0; }
+
 static size_t columns_at_once(size_t n_vectors, size_t n_embd) {
     size_t n = VECTOR_BYTES / (n_vectors * n_embd * sizeof(float));
     return n < MIN_COLUMNS ? MIN_COLUMNS : n < BLOCK ? n : BLOCK;
@@ -196,7 +199,7 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
         dot_products[i].scale = (float)(dot_products[i].scale * hw__row_scale(dot_products[i].row, values, n_embd));
         memset(dot_products[i].out, 0, dot_products[i].row->n_keys * sizeof(float));
     }
-    for (size_t first = 0; first < T; first += BLOCK) {
+    for (size_t first = first_column(values); first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
         multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values,
                        &(column_block){first, take}, scratch);
@@ -322,13 +325,22 @@ static void scale_to_one(float *values, size_t n) {
     for (size_t k = 0; sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
 }
 
+/* Tokens without weight change nothing. */
+static void clear_columns(const hw__lengths *l, size_t n) {
+    float *const measures[] = {l->norm, l->proximity1, l->proximity2};
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+        if (measures[i]) memset(measures[i], 0, n * sizeof **measures);
+}
+
 /* Rows without factors share the vectors; a row with factors needs its own. */
 static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
                          const hw__contribution_scratch *scratch) {
     size_t T = 0, step = columns_at_once(values->n_heads * taps_of(values), n_embd);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
-    for (size_t first = 0; first < T; first += step) {
+        clear_columns(&rows[i], first_column(values));
+    }
+    for (size_t first = first_column(values); first < T; first += step) {
         size_t made = T - first < step ? T - first : step;
         carry_values(first, made, values, rows[0].row->factor, n_embd, scratch);
         for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, scratch);

@@ -244,13 +244,14 @@ static void take_single_steps(walk *w, size_t begin, size_t end, size_t to) {
 /* All rows that begin at or after token `top` go back together, and rows join where they begin. */
 static void take_all_steps(walk *w) {
     size_t first = w->rows.first, end = first + w->rows.n, S = w->steps.S, next = w->layer->n_heads * w->rows.stride;
-    for (size_t top = end, base; top > 0; top = base) {
-        size_t n = top > first && top - first < STEPS ? top - first : top < STEPS ? top : STEPS;
+    for (size_t top = end, base; top > w->layer->from; top = base) {
+        size_t left = top - (top > first ? first : w->layer->from), n = left < STEPS ? left : STEPS;
         size_t from = top > first ? top : first; /* rows that have begun */
         base = top - n;
         float *u = w->u + (from - first) * S;
         if (!drop_tiny(u, S, end - from, S) && top <= first) { /* nothing is left of any row */
-            for (size_t i = first; i < end; i++) memset(row_at(w, i, 0), 0, top * sizeof *u);
+            size_t n_left = top - w->layer->from;
+            for (size_t i = first; i < end; i++) memset(row_at(w, i, w->layer->from), 0, n_left * sizeof *u);
             return;
         }
         if (from < end) {
@@ -265,7 +266,7 @@ static void take_all_steps(walk *w) {
 
 static void walk_head(walk *w) {
     if (w->rows.n < FEW) {
-        take_single_steps(w, w->rows.first, w->rows.first + w->rows.n, 0);
+        take_single_steps(w, w->rows.first, w->rows.first + w->rows.n, w->layer->from);
     } else {
         take_all_steps(w);
     }
@@ -306,7 +307,7 @@ typedef struct scan_scratch {
 HW__SIMD static void meet_keys(const scan_scratch *s, const range *rows, const hw__recurrent *r, size_t head_k) {
     for (size_t i = 0; i < rows->n; i++) {
         to_double(s->q, query_of(r, rows->first + i, head_k), r->key_size);
-        for (size_t j = 0; j <= rows->first + i; j++) {
+        for (size_t j = r->from; j <= rows->first + i; j++) {
             to_double(s->k, key_of(r, j, head_k), r->key_size);
             s->met[i * r->n_tokens + j] = (float)dot(s->q, s->k, r->key_size);
         }
@@ -324,13 +325,14 @@ static void scan_head(const range *rows, const hw__recurrent *r, size_t h, const
     const double *keep = r->keep + h * r->n_tokens;
     const float *write = r->write + h * r->n_tokens;
     double left = 1, kept = 1;
-    for (size_t j = rows->first + 1; j-- > 0; left *= keep[j]) s->reach[j] = write[j] * left;
+    size_t from = r->from;
+    for (size_t j = rows->first + 1; j-- > from; left *= keep[j]) s->reach[j] = write[j] * left;
     for (size_t i = 0; i < rows->n; i++) {
         size_t t = rows->first + i;
         const float *met = s->met + i * r->n_tokens;
         float *row = rows->out + (i * r->n_heads + h) * rows->stride;
         if (i > 0) kept *= keep[t];
-        scale_reach(row, met, s->reach, kept, rows->first + 1);
+        scale_reach(row + from, met + from, s->reach + from, kept, rows->first + 1 - from);
         left = 1;
         for (size_t j = t; j > rows->first; left *= keep[j--]) row[j] = (float)without_tiny(met[j] * write[j] * left);
     }
@@ -348,14 +350,48 @@ static bool scan_rows(const range *rows, const hw__recurrent *r) {
         if (rows->n < FEW) {
             meet_keys(&s, rows, r, g);
         } else {
-            hw__matmul_bt((hw__part){s.met, T}, read_part(query_of(r, rows->first, g), Hk * S),
-                          read_part(key_of(r, 0, g), Hk * S), rows->n, S, rows->first + rows->n);
+            hw__matmul_bt((hw__part){s.met + r->from, T}, read_part(query_of(r, rows->first, g), Hk * S),
+                          read_part(key_of(r, r->from, g), Hk * S), rows->n, S, rows->first + rows->n - r->from);
         }
         for (size_t h = g * (r->n_heads / Hk); h < (g + 1) * (r->n_heads / Hk); h++) scan_head(rows, r, h, &s);
     }
     free(s.met);
     free(s.reach);
     return made;
+}
+
+/* By how much a step enlarges a state at most. A delta net's I - write k k^T shrinks the direction of k, or turns it. */
+HW__SIMD static double step_factor(const hw__recurrent *r, size_t h, size_t token) {
+    double keep = r->keep_channels ? 0 : r->keep[h * r->n_tokens + token], squares = 0;
+    const float *channels = r->keep_channels ? r->keep_channels + (token * r->n_heads + h) * r->key_size : NULL;
+    for (size_t c = 0; channels && c < r->key_size; c++) keep = fmax(keep, fabs((double)channels[c]));
+    if (r->kind != HW__RECURRENCE_DELTA) return keep;
+    const float *k = key_of(r, token, h % r->n_heads_k);
+    for (size_t c = 0; c < r->key_size; c++) squares += (double)k[c] * k[c];
+    return keep * fmax(1, fabs(1 - r->write[h * r->n_tokens + token] * squares));
+}
+
+/* Length of the longest query, as it arrives at the first one's row. */
+static double longest_query(const hw__recurrent *r, size_t h) {
+    size_t group = r->n_heads / r->n_heads_k, head_k = r->kind == HW__RECURRENCE_DELTA ? h % r->n_heads_k : h / group;
+    double longest = 0, left = 1;
+    for (size_t t = r->first_query; t < r->n_tokens; t++) {
+        const float *q = query_of(r, t, head_k);
+        double squares = 0;
+        if (t > r->first_query) left *= step_factor(r, h, t);
+        for (size_t c = 0; c < r->key_size; c++) squares += (double)q[c] * q[c];
+        longest = fmax(longest, sqrt(squares) * left);
+    }
+    return longest;
+}
+
+size_t hw__recurrent_reach(const hw__recurrent *r, size_t head) {
+    size_t j = r->first_query;
+    if (r->kind == HW__RECURRENCE_TAPS) return j + 1 < r->key_size ? 0 : j + 1 - r->key_size;
+    if (r->kind == HW__RECURRENCE_CHANNELS) return 0;
+    double left = longest_query(r, head);
+    for (; j > 0 && !(left < TINY); j--) left *= step_factor(r, head, j);
+    return j;
 }
 
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows) {
@@ -385,7 +421,7 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
     size_t S = r->key_size, T = r->n_tokens;
     double *keep = u + n_rows * S;
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, 0), S);
-    for (size_t j = first + n_rows; j-- > 0;) {
+    for (size_t j = first + n_rows; j-- > r->from;) {
         const float *k = key_of(r, j, 0);
         double write = r->write[c * T + j], value = r->n_parts > 1 ? 1 : v[c * T + j];
         for (size_t n = 0; n < S; n++) keep[n] = exp(write * r->rates[c * S + n]);
@@ -399,7 +435,8 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
         }
     }
     for (size_t i = 0; r->n_parts > 1 && i < n_rows; i++)
-        give_parts(out + (i * r->n_heads + c) * stride, first + i + 1, v + c * T, r->n_parts, r->n_heads * T);
+        give_parts(out + (i * r->n_heads + c) * stride + r->from, first + i + 1 - r->from, v + c * T + r->from,
+                   r->n_parts, r->n_heads * T);
 }
 
 static void tap_channel(range rows, const hw__recurrent *r, const float *v, size_t c) {
@@ -407,8 +444,8 @@ static void tap_channel(range rows, const hw__recurrent *r, const float *v, size
     for (size_t i = 0; i < rows.n; i++) {
         float *row = rows.out + (i * r->n_heads + c) * rows.stride;
         size_t t = rows.first + i;
-        memset(row, 0, (t + 1) * sizeof *row);
-        for (size_t back = 0; back < S && back <= t; back++)
+        memset(row + r->from, 0, (t + 1 - r->from) * sizeof *row);
+        for (size_t back = 0; back < S && back + r->from <= t; back++)
             row[t - back] = (float)((double)r->taps[c * S + S - 1 - back] * v[c * T + t - back]);
     }
 }

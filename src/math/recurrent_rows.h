@@ -38,6 +38,7 @@ typedef struct hw__recurrent {
                            (H / n_heads_k) */
     size_t key_size;    /* S; for taps their number */
     size_t first_query; /* first row with a query */
+    size_t from; /* tokens before it have no weight in any row: neither their columns nor their values are written */
     const float *q;     /* [n_tokens - first_query, n_heads_k, S] */
     const float *k;     /* [n_tokens, n_heads_k, S] */
     const double *keep; /* [H, n_tokens] factor by which a step keeps the state */
@@ -53,12 +54,16 @@ typedef struct hw__recurrent {
 /* Whether the values of a head share one row; otherwise hw__recurrent_values() returns them weighted. */
 static inline bool hw__recurrent_has_rows(const hw__recurrent *r) { return r->kind < HW__RECURRENCE_CHANNELS; }
 
-/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns 0 .. row of each. Many rows are products of
+/* The first token of which a head keeps anything up to its rows: what it keeps of earlier ones is below the smallest
+ * number of a state. `from` is not read. */
+size_t hw__recurrent_reach(const hw__recurrent *r, size_t head);
+
+/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns from .. row of each. Many rows are products of
  * matrices (hw__blas_start() first), a few are sums in double. False when memory runs out. */
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows);
 
 /* out [n_rows, H, stride] <- A[t,j,c] v[c,j] for values v [H, n_tokens], for kinds without rows per head; of values in
- * parts, what each token gives to all of them. Zero in columns that a row does not have. False when memory runs out. */
+ * parts, what each token gives to all of them. Zero in columns from `from` on that a row does not have. False when memory runs out. */
 bool hw__recurrent_values(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t first,
                           size_t n_rows);
 

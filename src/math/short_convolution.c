@@ -39,6 +39,21 @@ HW__SIMD static void take_sigmoid(float *z, size_t n) {
     for (; i < n; i++) z[i] = (float)(1 / (1 + exp(-(double)z[i])));
 }
 
+HW__SIMD static void multiply(float *restrict to, const float *restrict by, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] *= by[i];
+}
+
+void hw__silu_all(float *z, size_t n) {
+    enum { AT_ONCE = 256 };
+    float factor[AT_ONCE];
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        size_t take = n - i < AT_ONCE ? n - i : AT_ONCE;
+        memcpy(factor, z + i, take * sizeof *z);
+        take_sigmoid(factor, take);
+        multiply(z + i, factor, take);
+    }
+}
+
 HW__SIMD static void add_scaled(float *restrict to, const float *restrict x, float by, size_t n) {
     for (size_t i = 0; i < n; i++) to[i] += by * x[i];
 }
@@ -48,17 +63,20 @@ HW__SIMD static void multiply_scaled(float *restrict to, const float *restrict a
     for (size_t i = 0; i < n; i++) to[i] = a[i] * (by * b[i]);
 }
 
-void hw__short_convolution_parts(float *parts, size_t stride, const hw__short_convolution *of, const float *x, size_t n,
-                                 float *scratch) {
-    size_t last = of->n_taps - 1;
-    for (size_t k = 0; k < n; k++) scratch[k] = of->bias;
-    for (size_t i = 0; i <= last && i < n; i++) add_scaled(scratch + i, x, of->taps[last - i], n - i);
-    take_sigmoid(scratch, n);
+void hw__short_convolution_parts(float *parts, size_t stride, const hw__short_convolution *of, const float *x,
+                                 hw__token_range tokens, float *scratch) {
+    size_t last = of->n_taps - 1, first = tokens.first, n = tokens.n;
+    for (size_t k = first; k < n; k++) scratch[k] = of->bias;
+    for (size_t i = 0; i <= last && i < n; i++) {
+        size_t begin = i > first ? i : first;
+        if (begin < n) add_scaled(scratch + begin, x + begin - i, of->taps[last - i], n - begin);
+    }
+    take_sigmoid(scratch + first, n - first);
     for (size_t i = 0; i <= last; i++) {
         float *part = parts + i * stride;
-        size_t has = i < n ? n - i : 0; /* tokens whose i-th next one exists */
-        multiply_scaled(part, scratch + i, x, of->taps[last - i], has);
-        memset(part + has, 0, (n - has) * sizeof *part);
+        size_t end = first + i < n ? n - i : first; /* tokens whose i-th next one exists */
+        multiply_scaled(part + first, scratch + first + i, x + first, of->taps[last - i], end - first);
+        memset(part + end, 0, (n - end) * sizeof *part);
     }
-    for (size_t k = 0; of->bias != 0 && k < n; k++) parts[k] += scratch[k] * of->bias;
+    for (size_t k = first; of->bias != 0 && k < n; k++) parts[k] += scratch[k] * of->bias;
 }

@@ -19,12 +19,19 @@ typedef struct hw__short_convolution {
     float bias;
 } hw__short_convolution;
 
+/* The tokens first .. n - 1, of n. */
+typedef struct hw__token_range {
+    size_t first, n;
+} hw__token_range;
+
 /* part i of token k, parts[i * stride + k], <- the part of token k in the value of token k + i; 0 where there is no
- * such token. x [n]; scratch [n]. */
-void hw__short_convolution_parts(float *parts, size_t stride, const hw__short_convolution *of, const float *x, size_t n,
-                                 float *scratch);
+ * such token. x [n], of which taps - 1 tokens before the range are read; scratch [n]. */
+void hw__short_convolution_parts(float *parts, size_t stride, const hw__short_convolution *of, const float *x,
+                                 hw__token_range tokens, float *scratch);
 
 /* silu(z), in double. */
 double hw__silu(double z);
+/* z [n] <- silu(z); relative error below 2^-21. */
+void hw__silu_all(float *z, size_t n);
 
 #endif

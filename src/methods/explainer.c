@@ -145,6 +145,17 @@ hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err) {
     return rc;
 }
 
+hw_err hw__explainer_check(const hw_explainer *x, const hw_run *run, size_t n_completion, hw_error *err) {
+    hw_err first = HW_OK;
+    for (size_t i = 0; x && i < x->n; i++) {
+        const hw__explanation *e = &x->list[i];
+        hw_err rc = hw__method_check_run(run, n_completion, e->method, &e->params, i ? NULL : err);
+        if (rc == HW_OK) return HW_OK; /* those that cannot are left out later */
+        if (i == 0) first = rc;
+    }
+    return first;
+}
+
 static hw_err check_group(const hw_explainer *x, size_t i, const hw_segments *segments, hw_error *err) {
     if (!x || !segments || i >= x->n || !x->run)
         return hw__fail(err, HW_ERR_ARGUMENT, "method %zu: an explainer with it, a run and segments are needed", i);

@@ -39,6 +39,10 @@ struct hw_explainer {
 /* Called with the tokens of a run's prompt: splits the prompt, and drops the previous run. */
 hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err);
 
+/* Before anything is decoded, with the fewest tokens that the completion may have: an error if no method can explain the
+ * run, that of the first one. */
+hw_err hw__explainer_check(const hw_explainer *x, const hw_run *run, size_t n_completion, hw_error *err);
+
 /* Rows and signals that a trace keeps for the explainer. NULL: every row and no signal. */
 hw_row_retention hw__explainer_rows(const hw_explainer *x);
 uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model);

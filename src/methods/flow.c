@@ -21,6 +21,12 @@ static size_t row_width(const hw_attribution *a, size_t i) {
     return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens;
 }
 
+/* Rows to explain: the first one attends to `width` tokens, each further one of a causal model to one more. */
+typedef struct row_range {
+    size_t width, n, n_layers;
+    bool causal;
+} row_range;
+
 /* Pipes between two levels of n tokens. */
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
@@ -61,23 +67,30 @@ static double work_of(size_t n, size_t layers, bool causal) {
     return (double)n * ((double)n_between(n, causal) * depths + (double)(n * layers));
 }
 
-static hw_err check_work(const hw_attribution *a, hw_error *err) {
+static hw_err check_work(const row_range *r, hw_error *err) {
     double work = 0;
-    for (size_t i = 0; i < a->n_rows; i++) work += work_of(row_width(a, i), a->n_layers, a->run->causal);
-    if (work <= MAX_WORK) return HW_OK;
+    for (size_t i = 0; i < r->n; i++) work += work_of(r->width + (r->causal ? i : 0), r->n_layers, r->causal);
+    if (r->n == 0 || work <= MAX_WORK) return HW_OK;
     size_t max = 1;
-    while ((double)a->n_rows * work_of(max + 1, a->n_layers, a->run->causal) <= MAX_WORK) max++;
+    while ((double)r->n * work_of(max + 1, r->n_layers, r->causal) <= MAX_WORK) max++;
     return hw__fail(err, HW_ERR_ARGUMENT,
-                    "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
+                    "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu row%s and "
                     "%zu layers are requested (rollout is "
                     "its fast relative)",
-                    row_width(a, a->n_rows - 1), max, a->n_rows, a->n_layers);
+                    r->width + (r->causal ? r->n - 1 : 0), max, r->n, r->n == 1 ? "" : "s", r->n_layers);
+}
+
+/* The least that a completion of `n_completion` tokens or more asks for. */
+static hw_err check_size(const hw_run *run, size_t n_completion, const hw_method_params *p, hw_error *err) {
+    bool own = p->row == HW_ROW_OWN;
+    size_t width = run->causal ? run->n_prompt + own : run->n_prompt + n_completion;
+    return check_work(&(row_range){width, n_completion, (size_t)run->model.n_layers, run->causal}, err);
 }
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens;
     hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
-    hw_err rc = check_work(a, err);
+    hw_err rc = check_work(&(row_range){row_width(a, 0), a->n_rows, a->n_layers, a->run->causal}, err);
     if (rc != HW_OK) return rc;
     double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
     rc = of && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
@@ -109,5 +122,6 @@ const hw__method hw__method_flow = {
             .rows = HW_ROWS_ALL,
         },
     .signals = hw__layer_matrix_signals,
+    .check_size = check_size,
     .run = run,
 };

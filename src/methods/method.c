@@ -74,13 +74,32 @@ static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
            memcmp(p->groups, s->groups, trace->run->n_prompt * sizeof *s->groups) == 0;
 }
 
+/* `hybrid`: with recurrent layers. */
+static hw_err check_residual(uint32_t needed, bool hybrid, hw_error *err) {
+    if (!hybrid || !(needed & 1u << HW_SIGNAL_ALL_NORM) || !(needed & 1u << HW_SIGNAL_RESIDUAL)) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED,
+                    "a measured residual is of attention layers, and this model's recurrent ones are composed with "
+                    "them: give the residual as a number");
+}
+
+static hw_err check_attention(const hw__method *method, hw_row_retention needed, size_t n_layers, hw_error *err) {
+    if (needed == HW_ROWS_NONE || n_layers > 0) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s: %s", method->info.name, no_attention);
+}
+
+hw_err hw__method_check_run(const hw_run *run, size_t n_completion, const hw__method *method, const hw_method_params *p,
+                            hw_error *err) {
+    uint32_t needed = method->signals ? method->signals(p) : 0;
+    hw_err rc = check_attention(method, method->info.rows, (size_t)run->model.n_layers, err);
+    if (rc == HW_OK) rc = check_residual(needed, run->model.n_sources > run->model.n_layers, err);
+    return rc == HW_OK && method->check_size ? method->check_size(run, n_completion, p, err) : rc;
+}
+
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
-    if (needed & 1u << HW_SIGNAL_ALL_NORM && needed & 1u << HW_SIGNAL_RESIDUAL && trace->n_sources != trace->n_layers)
-        return hw__fail(err, HW_ERR_UNSUPPORTED,
-                        "a measured residual is of attention layers, and this model's recurrent ones are composed with "
-                        "them: give the residual as a number");
+    hw_err rc = check_residual(needed, trace->n_sources != trace->n_layers, err);
+    if (rc != HW_OK) return rc;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!(needed & 1u << i)) continue;
         if (!hw_trace_has(trace, (hw_signal)i))
@@ -107,8 +126,8 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, co
                              hw_row_retention needed, hw_error *err) {
     static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
     static const char *const kept[] = {"", "those of the completion", "none"};
-    if (needed != HW_ROWS_NONE && trace->n_layers == 0)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s: %s", method->info.name, no_attention);
+    hw_err rc = check_attention(method, needed, trace->n_layers, err);
+    if (rc != HW_OK) return rc;
     if (trace->lacks_last && hw__method_reads_last(method, p))
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "method %s needs the last token's own row, which this run did not compute: run the model with "

@@ -21,6 +21,8 @@ typedef struct hw__method {
     const struct hw__method *gathers;
     /* Forward passes besides the run's own, for `n_columns` columns; NULL: none. */
     size_t (*passes)(const hw_method_params *p, size_t n_columns);
+    /* Whether a run whose prompt is known is too large for `run`, with at least `n_completion` tokens; NULL: no run is. */
+    hw_err (*check_size)(const hw_run *run, size_t n_completion, const hw_method_params *p, hw_error *err);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
@@ -53,6 +55,11 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
 uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
+
+/* What can be said before the run, whose prompt is known: whether its model has what the method reads, and whether it is
+ * too large for it even with `n_completion` tokens. */
+hw_err hw__method_check_run(const hw_run *run, size_t n_completion, const hw__method *method, const hw_method_params *p,
+                            hw_error *err);
 
 /* Checks that the trace keeps the needed rows, and has the last token's own row where a result reads it. */
 hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, const hw_method_params *p,

@@ -215,6 +215,45 @@ static void parts_of_values_count_for_their_tokens(void **state) {
     }
 }
 
+/* Columns before the first one that any row weights are not read, and give nothing. */
+static void columns_without_weight_are_not_read(void **state) {
+    (void)state;
+    enum { FROM = T / 2 };
+    block b;
+    hw__values values;
+    hw__row rows[ROWS];
+    float z[ROWS * D], want[4][ROWS][T], got[4][ROWS][T];
+    hw__recurrent layer = {.from = FROM};
+    make_block(&b, &values, rows, false);
+    fill(z, ROWS * D, 12);
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t h = 0; h < H; h++) memset(b.heads[r] + h * T, 0, FROM * sizeof(float));
+    for (int unread = 0; unread < 2; unread++) {
+        hw__contribution_scratch capacity = {0};
+        float(*out)[ROWS][T] = unread ? got : want;
+        assert_int_equal(hw__contribution_scratch_fit(&capacity, ROWS, D, &values, NULL), HW_OK);
+        memcpy(capacity.direction, z, sizeof z);
+        hw__dot_product products[ROWS];
+        hw__lengths list[ROWS];
+        for (size_t r = 0; r < ROWS; r++) {
+            products[r] = (hw__dot_product){&rows[r], r, 1, out[0][r]};
+            list[r] = (hw__lengths){&rows[r], out[1][r], out[2][r], out[3][r]};
+        }
+        values.recurrent = unread ? &layer : NULL;
+        for (size_t c = 0; unread && c < KV * SIZE; c++)
+            for (size_t k = 0; k < FROM; k++) values.v[c * T + k] = NAN;
+        hw__contribution_linear(products, ROWS, ROWS, &values, D, &capacity);
+        hw__contribution_vectors(list, ROWS, &values, D, &capacity);
+        hw__contribution_scratch_free(&capacity);
+    }
+    for (size_t i = 0; i < 4; i++)
+        for (size_t r = 0; r < ROWS; r++)
+            for (size_t k = 0; k < rows[r].n_keys; k++) {
+                assert_close(got[i][r][k], want[i][r][k], 1e-6);
+                if (k < FROM) assert_true(got[i][r][k] == 0);
+            }
+}
+
 static void vectors_are_measured_whole(void **state) {
     (void)state;
     block b;
@@ -255,6 +294,7 @@ int main(void) {
         cmocka_unit_test(proximity_of_the_worked_examples),
         cmocka_unit_test(linear_is_the_sum_over_heads),
         cmocka_unit_test(parts_of_values_count_for_their_tokens),
+        cmocka_unit_test(columns_without_weight_are_not_read),
         cmocka_unit_test(vectors_are_measured_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,69 @@ static void taps_reach_as_far_back_as_there_are(void **state) {
                              t - j < 3 ? (double)a.taps[c * 3 + 2 - (t - j)] * a.v[c * T + j] : 0, 1e-7);
 }
 
+/* The rows of a layer that forgets, whole and from the first token on that any head keeps: the same from there on, and
+ * nothing before it. */
+static void expect_left_out(hw__recurrent r, bool is_values, const float *v) {
+    static float whole[(T - FIRST) * H * STRIDE], rows[(T - FIRST) * H * STRIDE];
+    const float untouched = -77;
+    size_t n = T - r.first_query, from = T;
+    for (size_t h = 0; h < H; h++) {
+        size_t reach = hw__recurrent_reach(&r, h);
+        if (reach < from) from = reach;
+    }
+    assert_true(from > 0 && from < r.first_query);
+    for (size_t few = 0; few < 2; few++) {
+        size_t n_rows = few ? FEW : n;
+        for (size_t i = 0; i < n_rows * H * STRIDE; i++) rows[i] = untouched;
+        r.from = 0;
+        assert_true(is_values ? hw__recurrent_values(whole, STRIDE, &r, v, r.first_query, n_rows)
+                              : hw__recurrent_rows(whole, STRIDE, &r, r.first_query, n_rows));
+        r.from = from;
+        assert_true(is_values ? hw__recurrent_values(rows, STRIDE, &r, v, r.first_query, n_rows)
+                              : hw__recurrent_rows(rows, STRIDE, &r, r.first_query, n_rows));
+        for (size_t i = 0; i < n_rows * H; i++)
+            for (size_t j = 0; j <= r.first_query + i / H; j++) {
+                if (j < from) assert_true(fabs((double)whole[i * STRIDE + j]) < 1e-20);
+                assert_true(j < from ? rows[i * STRIDE + j] == untouched
+                                     : fabs((double)rows[i * STRIDE + j] - whole[i * STRIDE + j]) <= 1e-7);
+            }
+    }
+}
+
+static void what_is_forgotten_is_left_out(void **state) {
+    (void)state;
+    static arrays a;
+    enum { LATE = 40 };
+    fill(&a);
+    for (size_t i = 0; i < H * T; i++) a.keep[i] = i / T == 2 ? 0.2 : 0.05;
+    for (size_t i = 0; i < T * H * S; i++) a.channels[i] = (float)(i % 3 ? 0.02 : 0.2);
+    for (int kind = 0; kind < 4; kind++) {
+        static const hw__recurrence kinds[] = {HW__RECURRENCE_DELTA, HW__RECURRENCE_DELTA, HW__RECURRENCE_SCAN,
+                                               HW__RECURRENCE_TAPS};
+        hw__recurrent r = layer(&a, kinds[kind]);
+        r.first_query = LATE;
+        r.q = a.q + LATE * HK * S;
+        if (kind == 1) r.keep_channels = a.channels;
+        if (kind == 3) r.taps = a.taps;
+        expect_left_out(r, kind == 3, a.v);
+    }
+    hw__recurrent kept = layer(&a, HW__RECURRENCE_SCAN);
+    for (size_t j = 0; j < T; j++) a.keep[3 * T + j] = 0.999;
+    assert_int_equal(hw__recurrent_reach(&kept, 3), 0);
+    kept = layer(&a, HW__RECURRENCE_CHANNELS);
+    assert_int_equal(hw__recurrent_reach(&kept, 0), 0);
+}
+
+/* Writes of more than the state has enlarge it: what is kept of it reaches further than its decay says. */
+static void a_state_that_grows_reaches_further(void **state) {
+    (void)state;
+    static arrays a;
+    fill(&a);
+    hw__recurrent r = layer(&a, HW__RECURRENCE_DELTA);
+    for (size_t i = 0; i < H * T; i++) a.keep[i] = 0.05, a.write[i] = i < T ? 200.0f : 0.5f;
+    assert_true(hw__recurrent_reach(&r, 0) < hw__recurrent_reach(&r, HK));
+}
+
 static int start_blas(void **state) {
     (void)state;
     hw_error err;
@@ -241,6 +304,8 @@ int main(void) {
         cmocka_unit_test(a_scan_by_channel_gives_what_its_recurrence_gives),
         cmocka_unit_test(parts_of_values_go_to_their_tokens),
         cmocka_unit_test(taps_reach_as_far_back_as_there_are),
+        cmocka_unit_test(what_is_forgotten_is_left_out),
+        cmocka_unit_test(a_state_that_grows_reaches_further),
     };
     return cmocka_run_group_tests(tests, start_blas, NULL);
 }

@@ -279,6 +279,38 @@ static void a_prompt_that_cannot_be_split_fails_the_run(void **state) {
     hw_model_close(model);
 }
 
+/* Before anything is decoded, unless another method can explain the run. */
+static void a_run_that_is_too_large_fails_at_its_start(void **state) {
+    (void)state;
+    static char longer[1200];
+    hw_error err;
+    hw_trace *trace;
+    hw_explainer *x;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    hw_run_params p = run_params(2);
+    hw_attribution *a;
+    memset(longer, 'x', sizeof longer);
+    p.prompt = longer;
+    p.prompt_bytes = sizeof longer;
+    assert_int_equal(hw_explainer_new(&x, NULL, NULL), HW_OK);
+    assert_int_equal(hw_explainer_add(x, "flow", NULL, NULL), HW_OK);
+    p.explainer = x;
+    for (int given = 0; given < 2; given++) {
+        if (given) p.completion = "it was", p.completion_bytes = 6;
+        assert_error(&err, hw_trace_capture(&trace, model, &p, &err), HW_ERR_ARGUMENT, "is too large");
+        assert_int_equal(fake_n_decoded(model), 0);
+    }
+    assert_int_equal(hw_explainer_add(x, "attention", NULL, NULL), HW_OK);
+    assert_int_equal(hw_trace_capture(&trace, model, &p, &err), HW_OK);
+    assert_error(&err, hw_explainer_result(&a, x, 0, trace, &err), HW_ERR_ARGUMENT, "is too large");
+    assert_int_equal(hw_explainer_result(&a, x, 1, trace, &err), HW_OK);
+    hw_attribution_free(a);
+    hw_explainer_free(x);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
 static void refuses_what_is_no_method(void **state) {
     (void)state;
     hw_explainer *x = NULL;
@@ -423,6 +455,7 @@ int main(void) {
         cmocka_unit_test(columns_are_segments_of_the_prompt),
         cmocka_unit_test(one_method_has_columns_of_its_own),
         cmocka_unit_test(a_prompt_that_cannot_be_split_fails_the_run),
+        cmocka_unit_test(a_run_that_is_too_large_fails_at_its_start),
         cmocka_unit_test(refuses_what_is_no_method),
         cmocka_unit_test(the_prompt_is_tokenized_once),
         cmocka_unit_test(the_last_token_is_decoded_for_those_that_read_its_row),

@@ -14,6 +14,7 @@
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"
 #include "engine/llama/graph/stream_map.h"
+#include "math/short_convolution.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -186,12 +187,22 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     return true;
 }
 
-/* 1 / rms of the group of channels that a norm of heads uses, which contains c. */
-static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
-    size_t n = (size_t)g->n_sub, first = c / n * n;
-    double sum = 0;
-    for (size_t i = first; i < first + n; i++) sum += (double)row[i] * row[i];
-    return 1 / sqrt(sum / (double)n + g->sub_eps);
+/* to [width] *= 1 / rms of each group of channels that a norm of heads uses. */
+static void multiply_sub_scales(float *to, const hw__layer_graph *g, const float *row, size_t width) {
+    size_t n = (size_t)g->n_sub;
+    for (size_t first = 0; first < width; first += n) {
+        double sum = 0;
+        for (size_t i = first; i < first + n; i++) sum += (double)row[i] * row[i];
+        double scale = 1 / sqrt(sum / (double)n + g->sub_eps);
+        for (size_t i = first; i < first + n; i++) to[i] = (float)(to[i] * scale);
+    }
+}
+
+/* to [width] <- the factors that a gate [gate_width] gives: heads, or channels of all heads, may share one. */
+static void spread_gate(float *to, const hw__layer_graph *g, const float *gate, size_t width) {
+    bool each = (size_t)g->gate_width == width;
+    for (size_t c = 0; c < width; c++) to[c] = each ? gate[c] : gate[c * g->gate_width / width];
+    if (g->gate_is_silu) hw__silu_all(to, width);
 }
 
 /* [n_rows, width] factors of the heads' outputs: the gate, which heads may share, and 1/rms of a norm. `gate_step`:
@@ -206,12 +217,10 @@ static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, s
     if (g->normed_heads && (g->n_sub < 1 || width % (size_t)g->n_sub)) return NULL;
     for (size_t i = 0; out && i < n; i++) {
         const float *gate = g->gated ? e->tapped.rows[HW__TAP_GATE] + i * gate_step + g->gate_offset : NULL;
-        double scale = 1;
-        for (size_t c = 0; c < width; c++) {
-            if (g->normed_heads && c % (size_t)g->n_sub == 0) scale = sub_scale(g, subs + i * width, c);
-            double z = gate ? gate[c * g->gate_width / width] : 1;
-            out[i * width + c] = (float)(scale * (g->gate_is_silu ? z / (1 + exp(-z)) : z));
-        }
+        float *to = out + i * width;
+        for (size_t c = 0; !gate && c < width; c++) to[c] = 1;
+        if (gate) spread_gate(to, g, gate, width);
+        if (g->normed_heads) multiply_sub_scales(to, g, subs + i * width, width);
     }
     return out;
 }

@@ -297,9 +297,9 @@ static bool mix_recurrent(double *out, const layer_row *r, const hw__values *v) 
     for (size_t c = 0; ok && c < width; c++) {
         const float *a = weights + (rows ? c / v->head_size : c) * T, *value = v->v + c * T;
         double sum = 0;
-        for (size_t k = 0; k < T; k++) sum += rows ? 0 : (double)a[k];
+        for (size_t k = of->from; k < T; k++) sum += rows ? 0 : (double)a[k];
         for (size_t i = 0; rows && i < v->n_taps; i++, value += width * T)
-            for (size_t k = 0; k + i < T; k++) sum += (double)a[k + i] * value[k];
+            for (size_t k = of->from; k + i < T; k++) sum += (double)a[k + i] * value[k];
         out[c] = sum * (r->factor ? r->factor[c] : 1);
     }
     free(weights);

@@ -297,8 +297,9 @@ static hw_err keep_front(hw__llama_engine *e, hw__recurrent_store *s, const stru
     if (!s->made) return hw__fail_memory(err, "values of a recurrent layer", f->n_channels, sizeof *s->made);
     const unsigned char *bytes = hw__device_read_bytes(e->device_read, t);
     if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
-    for (size_t c = 0; c < f->n_channels; c++)
-        s->made[c] = (float)hw__silu(read_float(bytes + (n - 1) * t->nb[1] + (f->first + c) * t->nb[0]) + f->bias[c]);
+    bytes += (n - 1) * t->nb[1] + f->first * t->nb[0];
+    for (size_t c = 0; c < f->n_channels; c++) s->made[c] = read_float(bytes + c * t->nb[0]) + f->bias[c];
+    hw__silu_all(s->made, f->n_channels);
     s->front_shown = true;
     return keep_rows(e, &s->parts[VALUE], x, rows, NULL, err);
 }
@@ -307,13 +308,17 @@ static hw_err keep_front(hw__llama_engine *e, hw__recurrent_store *s, const stru
 static bool made_values(const hw__recurrent_store *s, const unsigned char *bytes, const struct ggml_tensor *v,
                         size_t row) {
     double difference = 0, all = 0;
-    size_t d = ne(v, 0), n = d * ne(v, 1);
-    for (size_t c = 0; c < n; c++) {
-        double want = read_float(bytes + row * v->nb[2] + c / d * v->nb[1] + c % d * v->nb[0]), by = s->made[c] - want;
-        difference += by * by;
-        all += want * want;
+    size_t d = ne(v, 0), H = ne(v, 1);
+    if (d * H != s->front.n_channels) return false;
+    for (size_t h = 0; h < H; h++) {
+        const unsigned char *head = bytes + row * v->nb[2] + h * v->nb[1];
+        for (size_t c = 0; c < d; c++) {
+            double want = read_float(head + c * v->nb[0]), by = s->made[h * d + c] - want;
+            difference += by * by;
+            all += want * want;
+        }
     }
-    return n == s->front.n_channels && difference <= 1e-8 * all;
+    return difference <= 1e-8 * all;
 }
 
 /* The values, or what the front made them of. In the probe's first decode a front that does not make them is dropped.
@@ -457,13 +462,13 @@ HW__SIMD static void turn(float *restrict to, size_t n, const float *restrict ro
         for (size_t t = 0; t < take; t++) to[c * n + t] = rows[t * step + c];
 }
 
-/* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines.
+/* to [width, n] <- a part of n tokens, from a token on, transposed TURNED tokens at a time, which fill whole cache lines.
  * rows: [TURNED, width + PADDING], since numbers of several tokens a power of two apart would share few places of the
  * cache. */
 enum { TURNED = 16, PADDING = 16 };
-static void turn_part(float *to, const part *p, size_t n, float *rows) {
+static void turn_part(float *to, const part *p, size_t from, size_t n, float *rows) {
     size_t step = p->width + PADDING;
-    for (size_t first = 0; first < n; first += TURNED) {
+    for (size_t first = from; first < n; first += TURNED) {
         size_t take = n - first < TURNED ? n - first : TURNED;
         for (size_t t = 0; t < take; t++) read_part(rows + t * step, p, (first + t) * p->width, p->width);
         turn(to + first, n, rows, step, take, p->width);
@@ -514,15 +519,41 @@ static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const lay
     for (size_t i = 0; s->kind == HW__RECURRENCE_DELTA && i < n_queries * query_width; i++)
         kept[at->query + i] = (float)(kept[at->query + i] * scale);
     if (s->parts[KEEP_CHANNELS].width) read_part(kept + at->channels, &s->parts[KEEP_CHANNELS], 0, n * H * s->key_size);
-    if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], n, kept + at->row);
+    if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], 0, n, kept + at->row);
     for (size_t t = 0; s->parts[KEEP].width && t < n; t++)
         for (size_t h = 0; h < H; h++) out->kept_double[h * n + t] = ((const double *)s->parts[KEEP].cells)[t * H + h];
-    turn_part(s->front.taps ? kept + at->input : out->v, &s->parts[VALUE], n, kept + at->row);
-    for (size_t c = 0; s->front.taps && c < s->front.n_channels; c++) {
-        const hw__short_convolution of = {s->front.taps + c * s->front.n_taps, s->front.n_taps, s->front.bias[c]};
-        hw__short_convolution_parts(out->v + c * n, s->front.n_channels * n, &of, kept + at->input + c * n, n,
-                                    kept + at->scratch);
+}
+
+/* Values that no row weights are neither read nor made: see hw__recurrent.from. first [H]: of each head. */
+static void fill_values(hw__values *out, const hw__recurrent_store *s, const layout *at, const size_t *first,
+                        size_t from) {
+    float *kept = out->kept, *v = out->v;
+    size_t n = out->n_tokens, back = n_taps(s) - 1;
+    if (!s->front.taps) {
+        turn_part(v, &s->parts[VALUE], from, n, kept + at->row);
+        return;
     }
+    turn_part(kept + at->input, &s->parts[VALUE], from > back ? from - back : 0, n, kept + at->row);
+    for (size_t c = 0; c < s->front.n_channels; c++) {
+        const hw__short_convolution of = {s->front.taps + c * s->front.n_taps, s->front.n_taps, s->front.bias[c]};
+        size_t begin = first[c / s->value_size];
+        for (size_t i = 0; i <= back; i++)
+            memset(v + (i * s->front.n_channels + c) * n + from, 0, (begin - from) * sizeof *v);
+        hw__short_convolution_parts(v + c * n, s->front.n_channels * n, &of, kept + at->input + c * n,
+                                    (hw__token_range){begin, n}, kept + at->scratch);
+    }
+}
+
+/* first [H] <- the first token of each head that gives a part of a value which a row weights; returns the first of
+ * all. */
+static size_t find_reach(size_t *first, const hw__recurrent *r) {
+    size_t from = r->n_tokens, back = r->n_parts ? r->n_parts - 1 : 0;
+    for (size_t h = 0; h < r->n_heads; h++) {
+        size_t reach = hw__recurrent_reach(r, h);
+        first[h] = reach > back ? reach - back : 0;
+        if (first[h] < from) from = first[h];
+    }
+    return from;
 }
 
 hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err) {
@@ -560,5 +591,10 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
                         .own = own ? out->kept + at.own : NULL,
                         .n_parts = n_taps(s)};
     out->recurrent = &out->recurrent_storage;
+    size_t *reach = hw__alloc(s->n_heads, sizeof *reach);
+    if (!reach) return hw__fail_memory(err, "what a recurrent layer read", s->n_heads, sizeof *reach);
+    out->recurrent_storage.from = find_reach(reach, out->recurrent);
+    fill_values(out, s, &at, reach, out->recurrent_storage.from);
+    free(reach);
     return HW_OK;
 }
