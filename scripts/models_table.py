@@ -55,10 +55,13 @@ Notes:
   The reference does as llama.cpp does.
 - Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
   n. The configuration here makes up for it.
+- RWKV 6 Qwen2 and ARWKV 7, held to the probe only: their states are gated linear attention and RWKV 7's. A value is
+  made of a token and of the one before it (token shift), and counts for its own token.
+- Chameleon, held to the probe only: it replaces the logits of image tokens, so `logit` refers to the mean of the
+  others.
 - Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV 6 and
-  7, ARWKV 7 and RWKV 6 Qwen2 (their recurrence is not read; leave-one-out and ablation were run on RWKV 7 and RWKV 6
-  Qwen2), `logit` and `contribution` of Chameleon (it masks the logits of image tokens), and CogVLM's `logit`
-  (libllama returns the logits of another token when several are decoded at once).
+  RWKV 7 (a norm of heads with a mean, and feed-forward parts that read the token before; leave-one-out and ablation
+  work), and CogVLM's `logit` (libllama returns the logits of another token when several are decoded at once).
 
 | model | engine's architecture | Hugging Face's class | rollout | contribution | logit | held to |
 |---|---|---|---|---|---|---|

@@ -16,7 +16,7 @@ enum { BLOCK = 256, MIN_COLUMNS = 8, VECTOR_BYTES = 512 << 10 };
 static size_t taps_of(const hw__values *values) { return values->n_taps > 1 ? values->n_taps : 1; }
 
 /* Columns before the first one have no weight in any row. */
-static size_t first_column(const hw__values *values) { return values->recurrent ? values->recurrent->from : 0; }
+static size_t first_column(const hw__values *values) { return values->recurrent ? values->recurrent->begin : 0; }
 
 static size_t columns_at_once(size_t n_vectors, size_t n_embd) {
     size_t n = VECTOR_BYTES / (n_vectors * n_embd * sizeof(float));

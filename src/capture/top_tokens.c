@@ -152,11 +152,17 @@ static double logit_of(const hw__engine *engine, const float *logits, int32_t id
     return engine->logit_cap > 0 ? before_cap(logits[id], engine->logit_cap) : logits[id];
 }
 
-static double mean_logit(const hw__engine *engine, const float *logits, size_t n) {
-    if (!(engine->logit_cap > 0)) return hw__sum(logits, n) / (double)n;
+static double sum_logits(const hw__engine *engine, const float *logits, size_t n) {
+    if (!(engine->logit_cap > 0)) return hw__sum(logits, n);
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += before_cap(logits[i], engine->logit_cap);
-    return sum / (double)n;
+    return sum;
+}
+
+static double mean_logit(const hw__engine *engine, const float *logits, size_t n) {
+    size_t first = engine->n_masked ? engine->mask_first : n, after = first + engine->n_masked;
+    double sum = sum_logits(engine, logits, first) + sum_logits(engine, logits + after, n - after);
+    return sum / (double)(n - engine->n_masked);
 }
 
 double hw__contrasted_logit(hw__engine *engine, size_t row, int32_t id, const hw__contrast *c) {

@@ -234,14 +234,16 @@ typedef struct hw__engine_ops {
 } hw__engine_ops;
 
 struct hw__engine {
-    const hw__engine_ops *ops; /* first member of every implementation */
-    size_t n_threads;          /* threads that higher layers may use while the engine is idle; 0: one */
-    float logit_cap;           /* logits are cap tanh(u / cap), and readout() refers to u; 0: logits are u */
-    size_t n_factors;          /* floats of a row that scale heads' outputs before W_O, over all sources */
-    size_t n_mixing;           /* 0: the final stream is a sum of contributions, each with a fixed factor. Else it mixes
+    const hw__engine_ops *ops;   /* first member of every implementation */
+    size_t n_threads;            /* threads that higher layers may use while the engine is idle; 0: one */
+    float logit_cap;             /* logits are cap tanh(u / cap), and readout() refers to u; 0: logits are u */
+    size_t mask_first, n_masked; /* tokens whose logits the model replaces: readout() refuses them, and means are of the
+                                    others */
+    size_t n_factors;            /* floats of a row that scale heads' outputs before W_O, over all sources */
+    size_t n_mixing;       /* 0: the final stream is a sum of contributions, each with a fixed factor. Else it mixes
                                   them by factors of the row, of which there are so many floats; the stream is then
                                   shown only by decodes of a single token with logits */
-    const int32_t *unread;     /* [n_sources + 1] blocks between the source before and this one, or the end, that read
+    const int32_t *unread; /* [n_sources + 1] blocks between the source before and this one, or the end, that read
                                   other tokens and are no source; NULL: none */
     bool values_shared;
     bool generates; /* it generates text token by token, even if that cannot be explained */

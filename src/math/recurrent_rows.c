@@ -244,14 +244,14 @@ static void take_single_steps(walk *w, size_t begin, size_t end, size_t to) {
 /* All rows that begin at or after token `top` go back together, and rows join where they begin. */
 static void take_all_steps(walk *w) {
     size_t first = w->rows.first, end = first + w->rows.n, S = w->steps.S, next = w->layer->n_heads * w->rows.stride;
-    for (size_t top = end, base; top > w->layer->from; top = base) {
-        size_t left = top - (top > first ? first : w->layer->from), n = left < STEPS ? left : STEPS;
+    for (size_t top = end, base; top > w->layer->begin; top = base) {
+        size_t left = top - (top > first ? first : w->layer->begin), n = left < STEPS ? left : STEPS;
         size_t from = top > first ? top : first; /* rows that have begun */
         base = top - n;
         float *u = w->u + (from - first) * S;
         if (!drop_tiny(u, S, end - from, S) && top <= first) { /* nothing is left of any row */
-            size_t n_left = top - w->layer->from;
-            for (size_t i = first; i < end; i++) memset(row_at(w, i, w->layer->from), 0, n_left * sizeof *u);
+            size_t n_left = top - w->layer->begin;
+            for (size_t i = first; i < end; i++) memset(row_at(w, i, w->layer->begin), 0, n_left * sizeof *u);
             return;
         }
         if (from < end) {
@@ -266,7 +266,7 @@ static void take_all_steps(walk *w) {
 
 static void walk_head(walk *w) {
     if (w->rows.n < FEW) {
-        take_single_steps(w, w->rows.first, w->rows.first + w->rows.n, w->layer->from);
+        take_single_steps(w, w->rows.first, w->rows.first + w->rows.n, w->layer->begin);
     } else {
         take_all_steps(w);
     }
@@ -307,7 +307,7 @@ typedef struct scan_scratch {
 HW__SIMD static void meet_keys(const scan_scratch *s, const range *rows, const hw__recurrent *r, size_t head_k) {
     for (size_t i = 0; i < rows->n; i++) {
         to_double(s->q, query_of(r, rows->first + i, head_k), r->key_size);
-        for (size_t j = r->from; j <= rows->first + i; j++) {
+        for (size_t j = r->begin; j <= rows->first + i; j++) {
             to_double(s->k, key_of(r, j, head_k), r->key_size);
             s->met[i * r->n_tokens + j] = (float)dot(s->q, s->k, r->key_size);
         }
@@ -325,7 +325,7 @@ static void scan_head(const range *rows, const hw__recurrent *r, size_t h, const
     const double *keep = r->keep + h * r->n_tokens;
     const float *write = r->write + h * r->n_tokens;
     double left = 1, kept = 1;
-    size_t from = r->from;
+    size_t from = r->begin;
     for (size_t j = rows->first + 1; j-- > from; left *= keep[j]) s->reach[j] = write[j] * left;
     for (size_t i = 0; i < rows->n; i++) {
         size_t t = rows->first + i;
@@ -350,8 +350,8 @@ static bool scan_rows(const range *rows, const hw__recurrent *r) {
         if (rows->n < FEW) {
             meet_keys(&s, rows, r, g);
         } else {
-            hw__matmul_bt((hw__part){s.met + r->from, T}, read_part(query_of(r, rows->first, g), Hk * S),
-                          read_part(key_of(r, r->from, g), Hk * S), rows->n, S, rows->first + rows->n - r->from);
+            hw__matmul_bt((hw__part){s.met + r->begin, T}, read_part(query_of(r, rows->first, g), Hk * S),
+                          read_part(key_of(r, r->begin, g), Hk * S), rows->n, S, rows->first + rows->n - r->begin);
         }
         for (size_t h = g * (r->n_heads / Hk); h < (g + 1) * (r->n_heads / Hk); h++) scan_head(rows, r, h, &s);
     }
@@ -360,7 +360,7 @@ static bool scan_rows(const range *rows, const hw__recurrent *r) {
     return made;
 }
 
-/* By how much a step enlarges a state at most. A delta net's I - write k k^T shrinks the direction of k, or turns it. */
+/* By how much a step enlarges a state at most: a delta net's I - write k k^T changes the direction of k alone. */
 HW__SIMD static double step_factor(const hw__recurrent *r, size_t h, size_t token) {
     double keep = r->keep_channels ? 0 : r->keep[h * r->n_tokens + token], squares = 0;
     const float *channels = r->keep_channels ? r->keep_channels + (token * r->n_heads + h) * r->key_size : NULL;
@@ -373,7 +373,7 @@ HW__SIMD static double step_factor(const hw__recurrent *r, size_t h, size_t toke
 
 /* Length of the longest query, as it arrives at the first one's row. */
 static double longest_query(const hw__recurrent *r, size_t h) {
-    size_t group = r->n_heads / r->n_heads_k, head_k = r->kind == HW__RECURRENCE_DELTA ? h % r->n_heads_k : h / group;
+    size_t group = r->n_heads / r->n_heads_k, head_k = r->kind == HW__RECURRENCE_SCAN ? h / group : h % r->n_heads_k;
     double longest = 0, left = 1;
     for (size_t t = r->first_query; t < r->n_tokens; t++) {
         const float *q = query_of(r, t, head_k);
@@ -388,17 +388,47 @@ static double longest_query(const hw__recurrent *r, size_t h) {
 size_t hw__recurrent_reach(const hw__recurrent *r, size_t head) {
     size_t j = r->first_query;
     if (r->kind == HW__RECURRENCE_TAPS) return j + 1 < r->key_size ? 0 : j + 1 - r->key_size;
-    if (r->kind == HW__RECURRENCE_CHANNELS) return 0;
+    if (r->kind == HW__RECURRENCE_CHANNELS || r->removed) return 0; /* a state that is turned has no useful bound */
     double left = longest_query(r, head);
     for (; j > 0 && !(left < TINY); j--) left *= step_factor(r, head, j);
     return j;
 }
 
+/* u [S] <- keep u + removed <added, u>: what the step of a token leaves of a row. Returns the row's weight. */
+HW__SIMD static double take_linear_step(double *restrict u, const hw__recurrent *r, size_t h, size_t token) {
+    size_t S = r->key_size, at = (token * r->n_heads + h) * S;
+    const float *key = key_of(r, token, h), *keep = r->keep_channels + at;
+    double weight = 0, turned = 0;
+    for (size_t c = 0; c < S; c++) weight += key[c] * u[c];
+    for (size_t c = 0; r->added && c < S; c++) turned += r->added[at + c] * u[c];
+    for (size_t c = 0; c < S; c++) u[c] = without_tiny(keep[c] * u[c] + (r->removed ? r->removed[at + c] * turned : 0));
+    return weight;
+}
+
+static bool linear_rows(const range *rows, const hw__recurrent *r) {
+    size_t S = r->key_size;
+    double *u = hw__alloc(rows->n, S * sizeof *u);
+    for (size_t h = 0; u && h < r->n_heads; h++) {
+        for (size_t i = 0; i < rows->n; i++) to_double(u + i * S, query_of(r, rows->first + i, h), S);
+        for (size_t t = rows->first + rows->n; t-- > r->begin;)
+            for (size_t i = t > rows->first ? t - rows->first : 0; i < rows->n; i++)
+                rows->out[(i * r->n_heads + h) * rows->stride + t] =
+                    (float)without_tiny(take_linear_step(u + i * S, r, h, t));
+    }
+    free(u);
+    return u != NULL;
+}
+
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows) {
     const range rows = {out, stride, first, n_rows};
-    if (r->kind == HW__RECURRENCE_DELTA ? !delta_rows(&rows, r) : !scan_rows(&rows, r)) return false;
-    for (size_t i = 0; r->own && i < n_rows; i++)
-        for (size_t h = 0; h < r->n_heads; h++) out[(i * r->n_heads + h) * stride + first + i] += r->own[h];
+    bool (*const make)(const range *rows, const hw__recurrent *r) = r->kind == HW__RECURRENCE_DELTA  ? delta_rows
+                                                                    : r->kind == HW__RECURRENCE_SCAN ? scan_rows
+                                                                                                     : linear_rows;
+    if (!make(&rows, r)) return false;
+    for (size_t i = 0; i < n_rows; i++) {
+        const float *own = r->own_rows ? r->own_rows + (first + i - r->first_query) * r->n_heads : r->own;
+        for (size_t h = 0; own && h < r->n_heads; h++) out[(i * r->n_heads + h) * stride + first + i] += own[h];
+    }
     return true;
 }
 
@@ -421,7 +451,7 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
     size_t S = r->key_size, T = r->n_tokens;
     double *keep = u + n_rows * S;
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, 0), S);
-    for (size_t j = first + n_rows; j-- > r->from;) {
+    for (size_t j = first + n_rows; j-- > r->begin;) {
         const float *k = key_of(r, j, 0);
         double write = r->write[c * T + j], value = r->n_parts > 1 ? 1 : v[c * T + j];
         for (size_t n = 0; n < S; n++) keep[n] = exp(write * r->rates[c * S + n]);
@@ -435,7 +465,7 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
         }
     }
     for (size_t i = 0; r->n_parts > 1 && i < n_rows; i++)
-        give_parts(out + (i * r->n_heads + c) * stride + r->from, first + i + 1 - r->from, v + c * T + r->from,
+        give_parts(out + (i * r->n_heads + c) * stride + r->begin, first + i + 1 - r->begin, v + c * T + r->begin,
                    r->n_parts, r->n_heads * T);
 }
 
@@ -444,8 +474,8 @@ static void tap_channel(range rows, const hw__recurrent *r, const float *v, size
     for (size_t i = 0; i < rows.n; i++) {
         float *row = rows.out + (i * r->n_heads + c) * rows.stride;
         size_t t = rows.first + i;
-        memset(row + r->from, 0, (t + 1 - r->from) * sizeof *row);
-        for (size_t back = 0; back < S && back + r->from <= t; back++)
+        memset(row + r->begin, 0, (t + 1 - r->begin) * sizeof *row);
+        for (size_t back = 0; back < S && back + r->begin <= t; back++)
             row[t - back] = (float)((double)r->taps[c * S + S - 1 - back] * v[c * T + t - back]);
     }
 }

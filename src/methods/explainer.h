@@ -39,8 +39,8 @@ struct hw_explainer {
 /* Called with the tokens of a run's prompt: splits the prompt, and drops the previous run. */
 hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err);
 
-/* Before anything is decoded, with the fewest tokens that the completion may have: an error if no method can explain the
- * run, that of the first one. */
+/* Before anything is decoded, with the fewest tokens that the completion may have: the first method's error if no
+ * method can explain the run. */
 hw_err hw__explainer_check(const hw_explainer *x, const hw_run *run, size_t n_completion, hw_error *err);
 
 /* Rows and signals that a trace keeps for the explainer. NULL: every row and no signal. */

@@ -21,7 +21,7 @@ typedef struct hw__method {
     const struct hw__method *gathers;
     /* Forward passes besides the run's own, for `n_columns` columns; NULL: none. */
     size_t (*passes)(const hw_method_params *p, size_t n_columns);
-    /* Whether a run whose prompt is known is too large for `run`, with at least `n_completion` tokens; NULL: no run is. */
+    /* Refuses a run that is too large for `run` even with `n_completion` tokens after its prompt; NULL: none is. */
     hw_err (*check_size)(const hw_run *run, size_t n_completion, const hw_method_params *p, hw_error *err);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
@@ -56,8 +56,8 @@ uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
 
-/* What can be said before the run, whose prompt is known: whether its model has what the method reads, and whether it is
- * too large for it even with `n_completion` tokens. */
+/* The checks that are possible once a run's prompt is known: its model has what the method reads, and it is not too
+ * large for it even with `n_completion` tokens. */
 hw_err hw__method_check_run(const hw_run *run, size_t n_completion, const hw__method *method, const hw_method_params *p,
                             hw_error *err);
 

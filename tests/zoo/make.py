@@ -13,16 +13,13 @@ Weights are random numbers of 6 values, so that files compress well; norms and b
 
 import argparse
 import json
-import lzma
 import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
-import tarfile
 import traceback
-from io import BytesIO
 from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="1000", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1",
@@ -34,6 +31,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 from architectures import ARCHITECTURES  # noqa: E402
+from archive import pack  # noqa: E402
 from reference import explain, layers_of, rotate_pairs  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.numpy import load_file, save, save_file  # noqa: E402
@@ -173,17 +171,6 @@ def golden(name, folder, gguf, program, options):
         metadata.update(m=str(m), tables="1" if uses_tables(model.config) else "0")
         tensors = {"ids": np.array(ids, np.int32), **explain(name, model, options, ids, m, wanted)}
     return save({k: np.ascontiguousarray(v) for k, v in tensors.items()} or {"ids": np.zeros(1, np.int32)}, metadata)
-
-
-def pack(path, files):
-    """A .tar.xz that is the same whenever it is made of the same bytes."""
-    tar = BytesIO()
-    with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as t:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            t.addfile(entry, BytesIO(data))
-    path.write_bytes(lzma.compress(tar.getvalue(), preset=9 | lzma.PRESET_EXTREME))
 
 
 def make(name, args):

@@ -289,6 +289,8 @@ static void fill_probed(hw__llama_engine *e, const hw__probe_findings *f) {
     for (int32_t s = 0; s < e->info.n_sources; s++)
         if (e->graphs[s].gated || e->graphs[s].normed_heads) e->base.n_factors += (size_t)e->graphs[s].wo_width;
     e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
+    e->base.mask_first = e->readout.mask_first;
+    e->base.n_masked = e->readout_problem[0] ? 0 : e->readout.n_masked;
     drop_rest(e);
 }
 

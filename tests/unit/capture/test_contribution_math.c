@@ -223,7 +223,7 @@ static void columns_without_weight_are_not_read(void **state) {
     hw__values values;
     hw__row rows[ROWS];
     float z[ROWS * D], want[4][ROWS][T], got[4][ROWS][T];
-    hw__recurrent layer = {.from = FROM};
+    hw__recurrent layer = {.begin = FROM};
     make_block(&b, &values, rows, false);
     fill(z, ROWS * D, 12);
     for (size_t r = 0; r < ROWS; r++)

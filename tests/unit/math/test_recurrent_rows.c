@@ -154,6 +154,53 @@ static void a_scan_gives_what_its_recurrence_gives(void **state) {
             }
 }
 
+/* The state of a linear recurrence, forwards, for v = e_j; keys and queries are those of each head. */
+static double linear_forwards(const hw__recurrent *r, size_t h, size_t t, size_t j) {
+    double state[S] = {0}, out = 0;
+    for (size_t i = 0; i <= t; i++) {
+        size_t at = (i * H + h) * S;
+        double turned = 0;
+        for (size_t n = 0; r->removed && n < S; n++) turned += state[n] * r->removed[at + n];
+        for (size_t n = 0; n < S; n++)
+            state[n] = state[n] * r->keep_channels[at + n] + (r->added ? r->added[at + n] * turned : 0) +
+                       (i == j ? r->k[at + n] : 0);
+    }
+    for (size_t n = 0; n < S; n++) out += state[n] * r->q[((t - r->first_query) * H + h) * S + n];
+    return out + (t == j && r->own_rows ? r->own_rows[(t - r->first_query) * H + h] : 0);
+}
+
+static void a_linear_recurrence_gives_what_its_state_gives(void **state) {
+    (void)state;
+    static float q[T * H * S], k[T * H * S], keep[T * H * S], removed[T * H * S], added[T * H * S], own[T * H];
+    static float rows[(T - FIRST) * H * STRIDE];
+    for (size_t i = 0; i < T * H * S; i++) {
+        q[i] = hashed(i) / 4;
+        k[i] = hashed(100000 + i) / 4;
+        keep[i] = (float)(0.4 + unit(mix(200000 + i)) / 2);
+        removed[i] = hashed(300000 + i) / 4;
+        added[i] = hashed(400000 + i) / 4;
+    }
+    for (size_t i = 0; i < T * H; i++) own[i] = hashed(500000 + i);
+    for (int turns = 0; turns < 2; turns++) {
+        hw__recurrent r = {.kind = HW__RECURRENCE_LINEAR,
+                           .n_tokens = T,
+                           .n_heads = H,
+                           .n_heads_k = H,
+                           .key_size = S,
+                           .first_query = FIRST,
+                           .q = q + FIRST * H * S,
+                           .k = k,
+                           .keep_channels = keep};
+        if (turns) r.removed = removed, r.added = added, r.own_rows = own + FIRST * H;
+        assert_true(hw__recurrent_has_rows(&r));
+        assert_true(hw__recurrent_rows(rows, STRIDE, &r, FIRST, T - FIRST));
+        for (size_t t = FIRST; t < T; t++)
+            for (size_t h = 0; h < H; h++)
+                for (size_t j = 0; j <= t; j++)
+                    assert_close(rows[((t - FIRST) * H + h) * STRIDE + j], linear_forwards(&r, h, t, j), 1e-6);
+    }
+}
+
 /* One group of keys for all channels, each with rates of its own. */
 static double channel_forwards(const arrays *a, size_t c, size_t t, size_t j) {
     double state[S] = {0}, out = 0;
@@ -241,10 +288,10 @@ static void expect_left_out(hw__recurrent r, bool is_values, const float *v) {
     for (size_t few = 0; few < 2; few++) {
         size_t n_rows = few ? FEW : n;
         for (size_t i = 0; i < n_rows * H * STRIDE; i++) rows[i] = untouched;
-        r.from = 0;
+        r.begin = 0;
         assert_true(is_values ? hw__recurrent_values(whole, STRIDE, &r, v, r.first_query, n_rows)
                               : hw__recurrent_rows(whole, STRIDE, &r, r.first_query, n_rows));
-        r.from = from;
+        r.begin = from;
         assert_true(is_values ? hw__recurrent_values(rows, STRIDE, &r, v, r.first_query, n_rows)
                               : hw__recurrent_rows(rows, STRIDE, &r, r.first_query, n_rows));
         for (size_t i = 0; i < n_rows * H; i++)
@@ -301,6 +348,7 @@ int main(void) {
         cmocka_unit_test(a_delta_net_gives_what_its_recurrence_gives),
         cmocka_unit_test(a_chain_worked_by_hand),
         cmocka_unit_test(a_scan_gives_what_its_recurrence_gives),
+        cmocka_unit_test(a_linear_recurrence_gives_what_its_state_gives),
         cmocka_unit_test(a_scan_by_channel_gives_what_its_recurrence_gives),
         cmocka_unit_test(parts_of_values_go_to_their_tokens),
         cmocka_unit_test(taps_reach_as_far_back_as_there_are),

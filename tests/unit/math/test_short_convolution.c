@@ -51,7 +51,8 @@ static void later_tokens_alone(void **state) {
         memset(later, 0x7f, sizeof later);
         hw__short_convolution_parts(later, N, &of, x, (hw__token_range){first, N}, scratch);
         for (size_t i = 0; i < TAPS; i++)
-            assert_memory_equal(later + i * N + first, parts + i * N + first, (N - first) * sizeof *parts);
+            for (size_t k = first; k < N; k++) /* lanes begin elsewhere: the exponential's rounding */
+                assert_close(later[i * N + k], parts[i * N + k], 1e-6 * (1 + fabs((double)parts[i * N + k])));
     }
 }
 

@@ -16,19 +16,27 @@ int hw__block_of(const char *name, const char *prefix) {
 }
 
 bool hw__is_recurrent_op(const struct ggml_tensor *t) {
-    return t->op == GGML_OP_GATED_DELTA_NET || t->op == GGML_OP_SSM_SCAN || t->op == GGML_OP_SSM_CONV;
+    return t->op == GGML_OP_GATED_DELTA_NET || t->op == GGML_OP_SSM_SCAN || t->op == GGML_OP_SSM_CONV ||
+           t->op == GGML_OP_GATED_LINEAR_ATTN || t->op == GGML_OP_RWKV_WKV7;
 }
 
 hw_source_kind hw__recurrent_kind(const struct ggml_tensor *t) {
-    return t->op == GGML_OP_GATED_DELTA_NET ? HW_SOURCE_DELTA_NET
-           : t->op == GGML_OP_SSM_SCAN      ? HW_SOURCE_STATE_SPACE
-                                            : HW_SOURCE_CONVOLUTION;
+    switch (t->op) {
+    case GGML_OP_GATED_DELTA_NET:
+    case GGML_OP_GATED_LINEAR_ATTN: /* whose steps remove nothing */
+    case GGML_OP_RWKV_WKV7: return HW_SOURCE_DELTA_NET;
+    case GGML_OP_SSM_SCAN: return HW_SOURCE_STATE_SPACE;
+    default: return HW_SOURCE_CONVOLUTION;
+    }
 }
 
 /* The block of a recurrent operation, from the name of the state or the weights that it reads. */
 int hw__recurrent_block(const struct ggml_tensor *t) {
     static const char *const prefixes[] = {"cache_s_l", "cache_r_l", "conv_states_all-"}; /* Kimi renames its cache */
-    const struct ggml_tensor *from = t->src[t->op == GGML_OP_GATED_DELTA_NET ? 5 : 0];
+    const struct ggml_tensor *from = t->src[t->op == GGML_OP_GATED_DELTA_NET     ? 5
+                                            : t->op == GGML_OP_GATED_LINEAR_ATTN ? 4
+                                            : t->op == GGML_OP_RWKV_WKV7         ? 6
+                                                                                 : 0];
     for (int steps = 0; from && steps < 16; steps++) {
         const char *name = from->view_src ? from->view_src->name : from->name;
         for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {

@@ -145,6 +145,21 @@ static void problem(char *to, const char *fmt, ...) {
 
 /* ------------------------------------------------------------------ from the logits back to the final stream */
 
+/* Passes logits that the graph replaces in its last step, so that no token of an image is chosen. */
+static const struct ggml_tensor *unmasked(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
+    const struct ggml_tensor *mask = t->op == GGML_OP_SET ? t->src[1] : NULL;
+    if (!mask || mask->op != GGML_OP_CLAMP || mask->type != GGML_TYPE_F32 || t->src[0]->ne[0] != w->e->info.n_vocab)
+        return t;
+    int32_t offset;
+    memcpy(&offset, (const char *)t->op_params + 3 * sizeof offset, sizeof offset);
+    if (offset < 0 || offset % (int32_t)sizeof(float) || mask->ne[0] != ggml_nelements(mask) ||
+        offset / (int64_t)sizeof(float) + mask->ne[0] > w->e->info.n_vocab)
+        return t;
+    r->mask_first = (size_t)offset / sizeof(float);
+    r->n_masked = (size_t)mask->ne[0];
+    return t->src[0];
+}
+
 /* logits <- post tanh(pre lin): collects the factors before and after a soft cap. */
 static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
     while (t) {
@@ -210,7 +225,7 @@ static void walk_readout(walk *w) {
     r->has_logits = logits != NULL;
     if (!logits) {
         problem(e->readout_problem, "the graph has no node for logits (result_output)");
-    } else if (!(product = output_product(w, r, logits))) {
+    } else if (!(product = output_product(w, r, unmasked(w, r, logits)))) {
         problem(e->readout_problem,
                 "what stands between the output weights and the logits is not linear but for a soft cap");
     } else if (!(stream = final_stream(w, r, product->src[1]))) {
@@ -376,6 +391,19 @@ static bool same_place(const struct ggml_tensor *a, const struct ggml_tensor *b)
     return root_a == root_b && a->view_offs == b->view_offs && ggml_nelements(a) == ggml_nelements(b);
 }
 
+/* The weight [H, S] in RWKV 7's bonus v sum(k r weight); NULL: t is not that. */
+static const struct ggml_tensor *bonus_weight(const struct ggml_tensor *op, const struct ggml_tensor *t) {
+    while (t->op == GGML_OP_RESHAPE) t = t->src[0];
+    const struct ggml_tensor *sum = t->op == GGML_OP_MUL && same_place(t->src[0], op->src[3]) ? t->src[1] : NULL;
+    const struct ggml_tensor *all = sum && sum->op == GGML_OP_SUM_ROWS ? sum->src[0] : NULL;
+    const struct ggml_tensor *met = all && all->op == GGML_OP_MUL ? all->src[0] : NULL;
+    if (!met || met->op != GGML_OP_MUL || !same_place(met->src[0], op->src[2]) || !same_place(met->src[1], op->src[0]))
+        return NULL;
+    const struct ggml_tensor *weight = all->src[1]->view_src ? all->src[1]->view_src : all->src[1];
+    bool fits = weight->op == GGML_OP_NONE && hw__is_weight(weight) && weight->type == GGML_TYPE_F32;
+    return fits && ggml_nelements(weight) == op->src[2]->ne[0] * op->src[2]->ne[1] ? weight : NULL;
+}
+
 /* The contribution of a token to its own row in a state space model: D x. */
 static bool adds_own(const branch *b, const struct ggml_tensor *t) {
     const struct ggml_tensor *own = t->src[1];
@@ -416,6 +444,8 @@ static const struct ggml_tensor *follow_add(branch *b, const struct ggml_tensor 
         g->own = t->src[1]->src[1];
         return t->src[0];
     }
+    bool may_add = b->op && b->op->op == GGML_OP_RWKV_WKV7 && b->below && !g->own && !b->sub;
+    if (may_add && (g->own = bonus_weight(b->op, t->src[1]))) return t->src[0];
     if (!hw__is_weight(t->src[1])) return refuse(b, "an addition of something else");
     if (b->below || g->bias[0]) return refuse(b, "more than one bias");
     if (g->kind == HW__NORM_NONE && g->gain[0]) return refuse(b, "a bias before the gain");

@@ -60,7 +60,8 @@ typedef struct hw__layer_graph {
     bool gate_is_silu;             /* the gate is silu of the tapped node */
     int64_t gate_offset;           /* offset of the gate in a row, in floats */
     int64_t n_sub;                 /* number of channels in a group of a norm of heads */
-    const struct ggml_tensor *own; /* D of a recurrent layer, by which a token contributes to its own row; NULL: none */
+    const struct ggml_tensor *own; /* D of a recurrent layer, or the weights of its bonus, by which a token contributes
+                                      to its own row; NULL: none */
     bool sub_is_output;            /* the norm of heads reads the output of the recurrent operation */
     size_t gate_width;             /* floats of a row of the gate */
     const struct ggml_tensor *values; /* what the attention weights multiply, valid until the next decode */
@@ -71,9 +72,10 @@ typedef struct hw__readout_graph {
     char norm[GGML_MAX_NAME], norm_bias[GGML_MAX_NAME], weight[GGML_MAX_NAME], bias[GGML_MAX_NAME];
     hw__norm kind;
     float eps, cap;
-    enum ggml_type type; /* type of the output weights */
-    bool elsewhere;      /* they are on a device other than the CPU */
-    bool has_logits;     /* the graph computes logits */
+    enum ggml_type type;         /* type of the output weights */
+    bool elsewhere;              /* they are on a device other than the CPU */
+    bool has_logits;             /* the graph computes logits */
+    size_t mask_first, n_masked; /* tokens whose logits the graph replaces */
     double scale, norm_bias_scale, bias_scale, origin_factor;
     float *mean; /* [D] mean row of the output weights, computed once */
     double mean_bias;

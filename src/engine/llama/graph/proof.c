@@ -297,9 +297,9 @@ static bool mix_recurrent(double *out, const layer_row *r, const hw__values *v) 
     for (size_t c = 0; ok && c < width; c++) {
         const float *a = weights + (rows ? c / v->head_size : c) * T, *value = v->v + c * T;
         double sum = 0;
-        for (size_t k = of->from; k < T; k++) sum += rows ? 0 : (double)a[k];
+        for (size_t k = of->begin; k < T; k++) sum += rows ? 0 : (double)a[k];
         for (size_t i = 0; rows && i < v->n_taps; i++, value += width * T)
-            for (size_t k = of->from; k + i < T; k++) sum += (double)a[k + i] * value[k];
+            for (size_t k = of->begin; k + i < T; k++) sum += (double)a[k + i] * value[k];
         out[c] = sum * (r->factor ? r->factor[c] : 1);
     }
     free(weights);
@@ -451,11 +451,14 @@ typedef struct logits_off {
 static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float *logits, logits_off *off,
                            hw_error *err) {
     const hw__readout_graph *r = &e->readout;
-    size_t D = p->n_embd, n = (size_t)e->info.n_vocab < TOKENS ? (size_t)e->info.n_vocab : TOKENS;
+    size_t D = p->n_embd, V = (size_t)e->info.n_vocab - r->n_masked, n = V < TOKENS ? V : TOKENS;
     double difference[TOKENS], engine[TOKENS], rounding[TOKENS], mean = 0;
     float made[TOKENS], rounded[TOKENS], *x = hw__alloc(D, sizeof *x);
     int32_t ids[TOKENS];
-    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)(i * (size_t)e->info.n_vocab / n);
+    for (size_t i = 0; i < n; i++) {
+        size_t id = i * V / n;
+        ids[i] = (int32_t)(id < r->mask_first ? id : id + r->n_masked);
+    }
     hw_err rc = x ? product_input(p, e, x, err) : hw__fail_memory(err, "the probe's logits", D, sizeof *x);
     hw__gguf_pick w = {r->weight, D, n, ids};
     if (rc == HW_OK) rc = hw__weight_product(rounded, e->file, &w, x, err);

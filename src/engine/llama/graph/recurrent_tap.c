@@ -8,6 +8,7 @@
  *                       beta [1, H, tokens], state
  *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H],
  *                       B, C [S, H_k, tokens]
+ *     GATED_LINEAR_ATTN k, v, q, g [S, H, tokens], state; RWKV_WKV7: r, w, k, v, a, b [S, H, tokens], state
  *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a source of its own if no other operation follows it
  *
  * Where a short convolution makes the values (value_convolution.h), its input is kept in their place, and their parts
@@ -17,6 +18,7 @@
  * unless the model's cache is F32, as for attention.
  */
 #include "base/float16.h"
+#include "engine/llama/graph/graph_nodes.h"
 #include "engine/llama/graph/graph_ops.h"
 #include "engine/llama/graph/value_convolution.h"
 #include "math/short_convolution.h"
@@ -26,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, N_PARTS } part_name;
+typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, REMOVED, ADDED, N_PARTS } part_name;
 
 /* Numbers of each token, [tokens, width]. */
 typedef struct part {
@@ -41,6 +43,7 @@ struct hw__recurrent_store {
     hw__front front;
     float *made;   /* [n_channels] what the front made for the last token of the decode in progress */
     float *fixed;  /* rates or taps [H, S] */
+    double scale;  /* of queries */
     float *output; /* [n_rows, H d] of the decode in progress, before D, norm and gate */
     size_t n_output;
     bool shown, front_shown; /* reached in the decode in progress */
@@ -148,11 +151,34 @@ static bool fits_taps(hw__recurrent_store *store, const struct ggml_tensor *t, s
            set_shape(store, HW__RECURRENCE_TAPS, ne(x, 1), 1, ne(w, 0), 1) && set_part(store, VALUE, ne(x, 1), size);
 }
 
+/* The sources of a linear recurrence that each token has, by part. */
+static void linear_sources(const struct ggml_tensor *of[N_PARTS], const struct ggml_tensor *t) {
+    bool wkv7 = t->op == GGML_OP_RWKV_WKV7;
+    of[QUERY] = t->src[wkv7 ? 0 : 2];
+    of[KEY] = t->src[wkv7 ? 2 : 0];
+    of[VALUE] = t->src[wkv7 ? 3 : 1];
+    of[KEEP_CHANNELS] = t->src[wkv7 ? 1 : 3];
+    of[REMOVED] = wkv7 ? t->src[4] : NULL;
+    of[ADDED] = wkv7 ? t->src[5] : NULL;
+}
+
+static bool fits_linear(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *of[N_PARTS] = {0}, *k = t->src[0];
+    linear_sources(of, t);
+    size_t S = ne(k, 0), H = ne(k, 1);
+    bool fits = set_shape(store, HW__RECURRENCE_LINEAR, H, H, S, S);
+    for (int i = 0; fits && i < N_PARTS; i++)
+        fits = !of[i] || (is_f32(of[i]) && ne(of[i], 0) == S && ne(of[i], 1) == H && ne(of[i], 2) == n &&
+                          of[i]->ne[3] == 1 && set_part(store, i, H * S, i == KEEP_CHANNELS ? sizeof(float) : size));
+    return fits;
+}
+
 static bool fits(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
-    switch (hw__recurrent_kind(t)) {
-    case HW_SOURCE_DELTA_NET: return fits_delta(store, t, n, size);
-    case HW_SOURCE_STATE_SPACE: return fits_scan(store, t, n, size);
-    default: return fits_taps(store, t, n, size);
+    switch (t->op) {
+    case GGML_OP_GATED_DELTA_NET: return fits_delta(store, t, n, size);
+    case GGML_OP_SSM_SCAN: return fits_scan(store, t, n, size);
+    case GGML_OP_SSM_CONV: return fits_taps(store, t, n, size);
+    default: return fits_linear(store, t, n, size);
     }
 }
 
@@ -355,6 +381,16 @@ static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struc
     return rc == HW_OK && s->kind == HW__RECURRENCE_SCAN ? keep_decays(e, s, err) : rc;
 }
 
+static hw_err keep_linear(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    const struct ggml_tensor *of[N_PARTS] = {0};
+    hw_err rc = HW_OK;
+    linear_sources(of, t);
+    s->scale = t->op == GGML_OP_GATED_LINEAR_ATTN ? hw__node_param(t, 0) : 1;
+    for (int i = 0; rc == HW_OK && i < N_PARTS; i++)
+        if (of[i]) rc = keep_rows(e, &s->parts[i], of[i], by_heads(of[i]), NULL, err);
+    return rc;
+}
+
 static hw_err keep_taps(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
     const struct ggml_tensor *in = t->src[0]; /* [channels, columns]: the last n_rows columns, one per token */
     const strided by_columns = {ne(in, 1), 1, in->nb[1], 0, in->nb[0], (ne(in, 0) - e->n_rows) * in->nb[0]};
@@ -421,6 +457,7 @@ bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t) {
     switch (store->kind) {
     case HW__RECURRENCE_DELTA: e->failed = keep_delta(e, store, t, &e->failure); break;
     case HW__RECURRENCE_TAPS: e->failed = keep_taps(e, store, t, &e->failure); break;
+    case HW__RECURRENCE_LINEAR: e->failed = keep_linear(e, store, t, &e->failure); break;
     default: e->failed = keep_scan(e, store, t, &e->failure);
     }
     if (e->failed == HW_OK) e->failed = keep_output(e, store, t, &e->failure);
@@ -462,7 +499,7 @@ HW__SIMD static void turn(float *restrict to, size_t n, const float *restrict ro
         for (size_t t = 0; t < take; t++) to[c * n + t] = rows[t * step + c];
 }
 
-/* to [width, n] <- a part of n tokens, from a token on, transposed TURNED tokens at a time, which fill whole cache lines.
+/* to [width, n] <- tokens from .. n - 1 of a part, transposed TURNED tokens at a time, which fill whole cache lines.
  * rows: [TURNED, width + PADDING], since numbers of several tokens a power of two apart would share few places of the
  * cache. */
 enum { TURNED = 16, PADDING = 16 };
@@ -477,16 +514,18 @@ static void turn_part(float *to, const part *p, size_t from, size_t n, float *ro
 
 /* Layout of a layer's data in hw__values.kept. */
 typedef struct layout {
-    size_t query, key, channels, write, own, row, input, scratch, end;
+    size_t query, key, channels, removed, added, write, own, row, input, scratch, end;
 } layout;
 
 static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries) {
     layout at = {0};
     at.key = at.query + n_queries * s->parts[QUERY].width;
     at.channels = at.key + n * s->parts[KEY].width;
-    at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
+    at.removed = at.channels + n * s->parts[KEEP_CHANNELS].width;
+    at.added = at.removed + n * s->parts[REMOVED].width;
+    at.write = at.added + n * s->parts[ADDED].width;
     at.own = at.write + n * s->parts[WRITE].width;
-    at.row = at.own + s->n_heads;
+    at.row = at.own + s->n_heads * (s->parts[REMOVED].width ? n_queries + s->key_size : 1);
     at.input = at.row + TURNED * (s->n_heads * s->value_size + PADDING);
     at.scratch = at.input + (s->front.taps ? n * s->front.n_channels : 0);
     at.end = at.scratch + (s->front.taps ? n : 0);
@@ -515,16 +554,19 @@ static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const lay
         read_part(kept + at->query, &s->parts[QUERY], first_query * query_width, n_queries * query_width);
         read_part(kept + at->key, &s->parts[KEY], 0, n * s->parts[KEY].width);
     }
-    double scale = 1 / sqrt((double)s->key_size); /* a delta net's kernel scales its queries */
-    for (size_t i = 0; s->kind == HW__RECURRENCE_DELTA && i < n_queries * query_width; i++)
+    bool delta = s->kind == HW__RECURRENCE_DELTA;
+    double scale = delta ? 1 / sqrt((double)s->key_size) : s->scale; /* a delta net's kernel scales its queries */
+    for (size_t i = 0; (delta || s->kind == HW__RECURRENCE_LINEAR) && i < n_queries * query_width; i++)
         kept[at->query + i] = (float)(kept[at->query + i] * scale);
-    if (s->parts[KEEP_CHANNELS].width) read_part(kept + at->channels, &s->parts[KEEP_CHANNELS], 0, n * H * s->key_size);
+    const size_t places[][2] = {{KEEP_CHANNELS, at->channels}, {REMOVED, at->removed}, {ADDED, at->added}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        read_part(kept + places[i][1], &s->parts[places[i][0]], 0, n * s->parts[places[i][0]].width);
     if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], 0, n, kept + at->row);
     for (size_t t = 0; s->parts[KEEP].width && t < n; t++)
         for (size_t h = 0; h < H; h++) out->kept_double[h * n + t] = ((const double *)s->parts[KEEP].cells)[t * H + h];
 }
 
-/* Values that no row weights are neither read nor made: see hw__recurrent.from. first [H]: of each head. */
+/* Values that no row weights are neither read nor made: see hw__recurrent.begin. first [H]: of each head. */
 static void fill_values(hw__values *out, const hw__recurrent_store *s, const layout *at, const size_t *first,
                         size_t from) {
     float *kept = out->kept, *v = out->v;
@@ -556,6 +598,20 @@ static size_t find_reach(size_t *first, const hw__recurrent *r) {
     return from;
 }
 
+/* RWKV 7's bonus: of its own value a row has sum_c q_c k_c weight_c more. own [n_queries, H]; the weights [H, S] are
+ * behind it. */
+static void fill_bonus(float *own, const hw__recurrent_store *s, const hw__recurrent *r) {
+    size_t H = s->n_heads, S = s->key_size, n_queries = r->n_tokens - r->first_query;
+    const float *weights = own + n_queries * H;
+    for (size_t i = 0; i < n_queries; i++)
+        for (size_t h = 0; h < H; h++) {
+            const float *q = r->q + (i * H + h) * S, *k = r->k + ((r->first_query + i) * H + h) * S;
+            double sum = 0;
+            for (size_t c = 0; c < S; c++) sum += (double)q[c] * k[c] * weights[h * S + c];
+            own[i * H + h] = (float)sum;
+        }
+}
+
 hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err) {
     const hw__recurrent_store *s = &e->recurrent.stores[source];
     const struct ggml_tensor *own = e->graphs[source].own;
@@ -567,7 +623,9 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
     hw_err rc = make_kept(out, s, n, at.end, err);
     if (rc != HW_OK) return rc;
     fill_arrays(out, s, &at, n, first);
-    if (own) ggml_backend_tensor_get(own, out->kept + at.own, 0, s->n_heads * sizeof(float));
+    bool turns = s->parts[REMOVED].width;
+    float *own_at = out->kept + at.own + (turns ? (n - first) * s->n_heads : 0);
+    if (own) ggml_backend_tensor_get(own, own_at, 0, s->n_heads * (turns ? s->key_size : 1) * sizeof(float));
     bool channels = s->kind == HW__RECURRENCE_CHANNELS, taps = s->kind == HW__RECURRENCE_TAPS,
          rows = !channels && !taps;
     out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
@@ -585,16 +643,20 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
                         .k = out->kept + at.key,
                         .keep = out->kept_double,
                         .keep_channels = s->parts[KEEP_CHANNELS].width ? out->kept + at.channels : NULL,
+                        .removed = turns ? out->kept + at.removed : NULL,
+                        .added = turns ? out->kept + at.added : NULL,
                         .write = out->kept + at.write,
                         .rates = channels ? s->fixed : NULL,
                         .taps = taps ? s->fixed : NULL,
-                        .own = own ? out->kept + at.own : NULL,
+                        .own = own && !turns ? out->kept + at.own : NULL,
+                        .own_rows = own && turns ? out->kept + at.own : NULL,
                         .n_parts = n_taps(s)};
     out->recurrent = &out->recurrent_storage;
+    if (own && turns) fill_bonus(out->kept + at.own, s, out->recurrent);
     size_t *reach = hw__alloc(s->n_heads, sizeof *reach);
     if (!reach) return hw__fail_memory(err, "what a recurrent layer read", s->n_heads, sizeof *reach);
-    out->recurrent_storage.from = find_reach(reach, out->recurrent);
-    fill_values(out, s, &at, reach, out->recurrent_storage.from);
+    out->recurrent_storage.begin = find_reach(reach, out->recurrent);
+    fill_values(out, s, &at, reach, out->recurrent_storage.begin);
     free(reach);
     return HW_OK;
 }

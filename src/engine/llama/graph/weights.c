@@ -208,7 +208,9 @@ static hw_err mean_bias(hw__llama_engine *e, hw_error *err) {
     float *bias = hw__alloc(n, sizeof *bias);
     if (!bias) return hw__fail_memory(err, e->readout.bias, n, sizeof *bias);
     hw_err rc = hw__gguf_rows(e->file, bias, (hw__gguf_part){e->readout.bias, 0, 1, n}, err);
-    if (rc == HW_OK) e->readout.mean_bias = hw__sum(bias, n) / (double)n;
+    size_t masked = e->readout.n_masked, first = masked ? e->readout.mask_first : n, after = first + masked;
+    if (rc == HW_OK)
+        e->readout.mean_bias = (hw__sum(bias, first) + hw__sum(bias + after, n - after)) / (double)(n - masked);
     free(bias);
     return rc;
 }
@@ -230,6 +232,43 @@ static hw_err read_output(hw__llama_engine *e, float *out, double *constant, int
     return rc;
 }
 
+/* mean [D] of all V rows of the output weights <- of those whose logits the graph does not replace. */
+static hw_err leave_out_masked(const hw__llama_engine *e, float *mean, hw_error *err) {
+    const hw__readout_graph *r = &e->readout;
+    size_t D = (size_t)e->info.n_embd, V = (size_t)e->info.n_vocab;
+    double *sum = hw__alloc(D, sizeof *sum);
+    float *row = hw__alloc(D, sizeof *row);
+    hw_err rc = sum && row ? HW_OK : hw__fail_memory(err, "the mean output row", D, sizeof *sum);
+    for (size_t d = 0; rc == HW_OK && d < D; d++) sum[d] = (double)mean[d] * (double)V;
+    for (size_t i = 0; rc == HW_OK && i < r->n_masked; i++) {
+        rc = hw__gguf_rows(e->file, row, (hw__gguf_part){r->weight, r->mask_first + i, 1, D}, err);
+        for (size_t d = 0; rc == HW_OK && d < D; d++) sum[d] -= row[d];
+    }
+    for (size_t d = 0; rc == HW_OK && d < D; d++) mean[d] = (float)(sum[d] / (double)(V - r->n_masked));
+    free(sum);
+    free(row);
+    return rc;
+}
+
+/* The mean row of the output weights, once. */
+static hw_err take_mean(hw__llama_engine *e, hw_error *err) {
+    hw__readout_graph *r = &e->readout;
+    float *mean = NULL;
+    if (r->mean) return HW_OK;
+    hw_err rc = mean_bias(e, err);
+    if (rc == HW_OK)
+        rc = hw__mean_output_take(&mean, e->mean_output, e->file,
+                                  &(hw__gguf_matrix){r->weight, (size_t)e->info.n_vocab, (size_t)e->info.n_embd},
+                                  e->base.n_threads, err);
+    if (rc == HW_OK && r->n_masked) rc = leave_out_masked(e, mean, err);
+    if (rc == HW_OK) {
+        r->mean = mean;
+    } else {
+        free(mean);
+    }
+    return rc;
+}
+
 hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t id, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     const hw__readout_graph *r = &e->readout;
@@ -237,10 +276,9 @@ hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t
     if (e->readout_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->readout_problem);
     if (id < 0 || id >= e->info.n_vocab)
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
-    hw_err rc = r->mean ? HW_OK : mean_bias(e, err);
-    if (rc == HW_OK && !r->mean)
-        rc = hw__mean_output_take(&e->readout.mean, e->mean_output, e->file,
-                                  &(hw__gguf_matrix){r->weight, (size_t)e->info.n_vocab, D}, e->base.n_threads, err);
+    if ((size_t)id >= r->mask_first && (size_t)id - r->mask_first < r->n_masked)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token %d: the model replaces its logit, so that it is never chosen", id);
+    hw_err rc = take_mean(e, err);
     if (rc != HW_OK) return rc;
     float *scratch = hw__alloc(D, sizeof *scratch);
     if (!scratch) return hw__fail_memory(err, "the final norm", D, sizeof *scratch);
