@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Make the zoo's models of architectures that Hugging Face's code or llama.cpp's converter lacks: random weights, written
-as GGUF directly. Nothing is compared with them: the probe must close, and the balance of each logit.
+"""Make the zoo's models of architectures that Hugging Face's code or llama.cpp's converter lacks: random weights,
+written as GGUF directly. Nothing is compared with them: the probe must close, and the balance of each logit.
 
     python tests/zoo/engine_only.py LLAMA_CPP TOKENIZER.gguf [NAME...]
 

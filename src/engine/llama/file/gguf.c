@@ -221,7 +221,8 @@ static hw_err open_rest(hw__gguf *g, size_t n, hw_error *err) {
         llama_split_path(path, sizeof path, prefix, (int32_t)i, (int32_t)n);
         g->n_parts = i + 1;
         hw_err rc = open_part(&g->parts[i], path, err);
-        if (rc != HW_OK) return hw__fail_in(err, rc, "part %zu of %zu of %s (all are needed in one folder)", i + 1, n, first);
+        if (rc != HW_OK)
+            return hw__fail_in(err, rc, "part %zu of %zu of %s (all are needed in one folder)", i + 1, n, first);
         if (read_u16(&g->parts[i], "split.no", 0) != i || read_u16(&g->parts[i], "split.count", 1) != n)
             return hw__fail(err, HW_ERR_FORMAT, "%s does not say that it is part %zu of %zu", path, i + 1, n);
     }

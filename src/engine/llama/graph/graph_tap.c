@@ -76,11 +76,14 @@ size_t hw__llama_taps_bytes(const hw__llama_engine *e, const hw__extent *n) {
     size_t passes[] = {max_kept(e, n->kept, n->prompt, chunk), max_kept(e, n->prompt, given, chunk),
                        given < n->all ? max_kept(e, n->all - 1, n->all, 1) : 0};
     size_t max = passes[0] > passes[1] ? passes[0] : passes[1];
-    return max > passes[2] ? max : passes[2];
+    return (max > passes[2] ? max : passes[2]) + e->recurrent.moved; /* as the last decode, or the probe, left it */
 }
 
 void hw__llama_taps_begin(hw__llama_engine *e) {
-    e->arena.open = e->sink && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
+    size_t n_keys = rounded(e->at + e->n_rows, KEY_PADDING);
+    if (e->n_rows != 1 || n_keys != e->recurrent.n_keys) e->recurrent.moved = 0; /* the graph is built anew */
+    e->recurrent.n_keys = n_keys;
+    e->arena.open = e->sink && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes - e->recurrent.moved;
     if (e->arena.open) place_taps(e);
     for (size_t i = 0; i < e->n_taps; i++) e->taps[i].node = NULL;
     e->next_tap = e->n_callbacks = 0;
@@ -351,11 +354,15 @@ static bool streams(const hw__llama_engine *e) {
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     hw__llama_engine *e = user;
     if (e->record.open) return !ask || record(e, t);
-    if (!e->sink) return false;
+    if (!e->sink) { /* in a graph that is used again */
+        if (ask) move_view(e, t);
+        return false;
+    }
     int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
     bool heads = block >= 0 && block < e->info.n_blocks && e->layer_of[block] >= 0 && wants_rows(e);
     if (!ask && e->map_stop && !hw__stream_map_show(e, t)) return false;
     if (!ask) e->map_stop = false;
+    if (!ask && !hw__recurrent_show_late(e)) return false;
     if (!ask && e->recurrent_stop) {
         e->recurrent_stop = false;
         return hw__recurrent_show(e, t) && show_stopped(e, t);
@@ -392,9 +399,10 @@ static hw_err show_factors(const hw__llama_engine *e, hw_error *err) {
 
 hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
     if (!e->sink) return HW_OK;
-    hw_err kept = hw__recurrent_end(e, err);
+    bool late = hw__recurrent_show_late(e);
+    hw_err kept = late ? hw__recurrent_end(e, err) : HW_OK;
     if (kept != HW_OK) return kept;
-    if (!show_kept(e)) {
+    if (!late || !show_kept(e)) {
         if (e->failed == HW_OK) return hw__fail(err, HW_ERR_ENGINE, "what the decode computed could not be read");
         if (err) *err = e->failure;
         return e->failed;
@@ -406,6 +414,7 @@ hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "the graph for %zu tokens has no node %zu behind %s, which that of the probe has", e->n_rows,
                         e->taps[e->next_tap].offset, e->taps[e->next_tap].anchor);
+    hw__recurrent_move(e);
     return streams(e) && e->map ? show_factors(e, err) : HW_OK;
 }
 

@@ -144,6 +144,10 @@ typedef struct hw__recurrent_ops {
     int32_t *front_of;           /* [n] the source whose values this convolution makes, or -1 */
     size_t n, n_seen;            /* their number; number reached in the decode in progress */
     hw__recurrent_store *stores; /* [n_sources] entries of attention are unused */
+    struct ggml_tensor **ops;    /* [n] those of the decode in progress that are read */
+    bool *late;                  /* [n] which of them are read when it is done */
+    size_t moved;                /* bytes at the arena's end that nodes of a reused graph may write to */
+    size_t n_keys;               /* columns of the last decode, rounded as libllama does */
     size_t n_kept;               /* tokens of the sequence for which all of them have data */
     size_t first_query;          /* first token with a query */
 } hw__recurrent_ops;
@@ -245,9 +249,13 @@ void hw__recurrent_free(hw__llama_engine *e);
 /* Before a decode; for each node that ggml reports: whether the graph must stop there; then with its data. False: error
  * in e->failed. */
 void hw__recurrent_begin(hw__llama_engine *e);
-bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t);
+bool hw__recurrent_wants(hw__llama_engine *e, struct ggml_tensor *t);
 bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t);
+/* Reads operations behind which the graph did not stop: before the streams around them. */
+bool hw__recurrent_show_late(hw__llama_engine *e);
 hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err);
+/* After a decode of one token whose nodes have been read: those that the graph stopped for get memory of their own. */
+void hw__recurrent_move(hw__llama_engine *e);
 /* out->v, heads, recurrent <- the source's data of the tokens so far. */
 hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err);
 /* [n_rows, H d] the operation's output in the last decode. */

@@ -14,6 +14,11 @@
  * Where a short convolution makes the values (value_convolution.h), its input is kept in their place, and their parts
  * by token are made of that; the graph stops after the convolution too.
  *
+ * A stop costs more than reading, if a decode is one token. libllama computes the next token with the same nodes, so
+ * after such a decode those that were read are given memory of their own, at the end of the arena, and if all of an
+ * operation's nodes have it the graph need not stop: they are read when the decode is done. In a graph built anew none
+ * has it.
+ *
  * Operations occur in the same order in all decodes, which identifies them. Keys, queries and values are kept as F16
  * unless the model's cache is F32, as for attention.
  */
@@ -54,7 +59,10 @@ struct hw__recurrent_store {
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err) {
     size_t n = (size_t)e->info.n_sources;
     e->recurrent.stores = hw__alloc(n, sizeof *e->recurrent.stores);
-    return e->recurrent.stores ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.stores);
+    e->recurrent.ops = hw__alloc(e->recurrent.n, sizeof *e->recurrent.ops);
+    e->recurrent.late = hw__alloc(e->recurrent.n, sizeof *e->recurrent.late);
+    if (e->recurrent.stores && e->recurrent.ops && e->recurrent.late) return HW_OK;
+    return hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.stores);
 }
 
 void hw__recurrent_free(hw__llama_engine *e) {
@@ -69,6 +77,8 @@ void hw__recurrent_free(hw__llama_engine *e) {
     free(e->recurrent.stores);
     free(e->recurrent.source_of);
     free(e->recurrent.front_of);
+    free(e->recurrent.ops);
+    free(e->recurrent.late);
     e->recurrent = (hw__recurrent_ops){0};
 }
 
@@ -420,18 +430,83 @@ void hw__recurrent_begin(hw__llama_engine *e) {
     if (e->at == 0) r->n_kept = 0;
     if (e->at == 0 && e->sink) r->first_query = e->sink->stream_from;
     for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = r->stores[s].front_shown = false;
+    for (size_t i = 0; r->ops && i < r->n; i++) {
+        r->ops[i] = NULL;
+        r->late[i] = false;
+    }
 }
+
+/* ------------------------------------------------------------------ nodes of a graph that is used again */
+
+/* The tensor whose memory a source is, if the source is read and no weight; NULL otherwise. */
+static struct ggml_tensor *node_of_source(const struct ggml_tensor *op, int i) {
+    enum { IDS = 6 }; /* of a scan */
+    int state = op->op == GGML_OP_GATED_DELTA_NET     ? 5
+                : op->op == GGML_OP_GATED_LINEAR_ATTN ? 4
+                : op->op == GGML_OP_RWKV_WKV7         ? 6
+                : op->op == GGML_OP_SSM_SCAN          ? 0
+                                                      : -1;
+    struct ggml_tensor *t = i == state || (op->op == GGML_OP_SSM_SCAN && i == IDS) ? NULL : op->src[i];
+    if (t && t->view_src) t = t->view_src;
+    return t && !hw__is_weight(t) ? t : NULL;
+}
+
+static bool is_moved(const hw__llama_engine *e, const struct ggml_tensor *t) {
+    const unsigned char *at = t->data, *end = e->arena.base + e->arena.bytes;
+    return at >= end - e->recurrent.moved && at < end;
+}
+
+/* Whether all that is read of an operation stays until the decode is done. */
+static bool stays(const hw__llama_engine *e, const struct ggml_tensor *op) {
+    if (e->n_rows != 1 || !e->arena.open || !is_moved(e, op)) return false;
+    for (int i = 0; i < GGML_MAX_SRC; i++) {
+        const struct ggml_tensor *t = node_of_source(op, i);
+        if (t && !is_moved(e, t)) return false;
+    }
+    return true;
+}
+
+/* Moves a node for the decodes that follow, if there is enough memory below `limit`. */
+static void move(hw__llama_engine *e, struct ggml_tensor *t, size_t limit) {
+    enum { ALIGNMENT = 256 };
+    size_t bytes = (ggml_nbytes(t) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (is_moved(e, t) || t->view_src || t->op == GGML_OP_NONE || !t->buffer ||
+        !ggml_backend_buffer_is_host(t->buffer) || bytes > limit - e->recurrent.moved)
+        return;
+    e->recurrent.moved += bytes;
+    t->data = e->arena.base + e->arena.bytes - e->recurrent.moved;
+}
+
+/* Nodes of an earlier graph are gone. Half of what other nodes leave of the arena is enough for them to grow. */
+void hw__recurrent_move(hw__llama_engine *e) {
+    hw__recurrent_ops *r = &e->recurrent;
+    size_t used = e->n_taps ? e->taps[e->n_taps - 1].place : 0, limit = (e->arena.bytes - used) / 2;
+    if (e->n_rows != 1 || !e->arena.open || e->follower || r->n == 0 || !r->ops[0] || stays(e, r->ops[0])) return;
+    r->moved = 0;
+    for (size_t k = 0; k < r->n; k++) {
+        if (!r->ops[k]) continue;
+        for (int i = 0; i < GGML_MAX_SRC; i++)
+            if (node_of_source(r->ops[k], i)) move(e, node_of_source(r->ops[k], i), limit);
+        move(e, r->ops[k], limit);
+    }
+}
+
+/* ------------------------------------------------------------------ operations that are reached */
 
 /* Tokens are stored consecutively: after a pass that stored none, later ones are useless. */
 static bool keeps(const hw__llama_engine *e) {
     return e->sink && e->sink->values && e->recurrent.stores && e->recurrent.n_kept == e->at;
 }
 
-bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t) {
+bool hw__recurrent_wants(hw__llama_engine *e, struct ggml_tensor *t) {
     hw__recurrent_ops *r = &e->recurrent;
     if (!hw__is_recurrent_op(t) || !keeps(e)) return false;
     size_t i = r->n_seen++;
-    return i < r->n && (r->source_of[i] >= 0 || (r->front_of[i] >= 0 && r->stores[r->front_of[i]].front.taps));
+    bool reads = i < r->n && (r->source_of[i] >= 0 || (r->front_of[i] >= 0 && r->stores[r->front_of[i]].front.taps));
+    if (!reads) return false;
+    r->ops[i] = t;
+    r->late[i] = stays(e, t);
+    return !r->late[i];
 }
 
 static bool show_front(hw__llama_engine *e, int32_t source, const struct ggml_tensor *t) {
@@ -463,6 +538,20 @@ bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t) {
     if (e->failed == HW_OK) e->failed = keep_output(e, store, t, &e->failure);
     store->shown = e->failed == HW_OK;
     return store->shown;
+}
+
+bool hw__recurrent_show_late(hw__llama_engine *e) {
+    hw__recurrent_ops *r = &e->recurrent;
+    bool ok = true;
+    size_t n_seen = r->n_seen;
+    for (size_t i = 0; ok && r->ops && i < r->n; i++) {
+        if (!r->late[i]) continue;
+        r->n_seen = i + 1;
+        r->late[i] = false;
+        ok = hw__recurrent_show(e, r->ops[i]);
+    }
+    r->n_seen = n_seen;
+    return ok;
 }
 
 hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err) {
