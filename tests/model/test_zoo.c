@@ -208,7 +208,7 @@ static void check_method(subject *s, const char *method, double bound) {
         report(s, "%s: %s", method, err.msg);
         return;
     }
-    if (s->trace->n_layers) judge_layers(s, a, method, false, bound);
+    if (has_method(s, "rollout")) judge_layers(s, a, method, false, bound);
     snprintf(recurrent, sizeof recurrent, "recurrent.%s", method);
     if (hw__safetensors_find(s->golden, recurrent)) judge_layers(s, a, recurrent, true, bound);
     if (hw_attribution_balance(a)) check_balance(s, a);
