@@ -1,6 +1,6 @@
 """Takes the pictures of docs/guide/screenshots: the page and a report at phone, laptop and wide sizes, light and dark.
 
-    HEADWATER_BIN=... HEADWATER_TEST_MODELS=... build/venv/bin/python tests/web/screenshots.py [FOLDER]
+    HEADWATER_BIN=... HEADWATER_TEST_MODELS=... build/venv/bin/python tests/web/screenshots.py [FOLDER [SCENE...]]
 """
 
 import json
@@ -94,7 +94,8 @@ def chat(page):
     page.wait_for_selector(".in-one-sentence strong")
     page.get_by_label("Further question").fill("And who is her deputy?")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".progress")
+    page.locator("#cited-prompt").get_by_text("And who is her deputy?").wait_for()  # no longer the first answer
+    page.wait_for_selector(".progress", state="detached")
     page.wait_for_selector(".in-one-sentence strong")
 
 
@@ -150,13 +151,13 @@ SCENES = [("first", first, "laptop", False), ("report", report, "laptop", True),
           ("names", names, "laptop", False), ("methods", methods, "laptop", True)]
 
 
-def main(folder):
+def main(folder, names=()):
     folder.mkdir(parents=True, exist_ok=True)
     model = pathlib.Path(os.environ["HEADWATER_TEST_MODELS"]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
     with tempfile.TemporaryDirectory() as store, open_browser() as browser:
         server = Server(os.environ["HEADWATER_BIN"], model, pathlib.Path(store))
         server.start()
-        for name, scene, size, dark in SCENES:
+        for name, scene, size, dark in (one for one in SCENES if not names or one[0] in names):
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, dark=dark)
             page.set_default_timeout(1000 * patience(60))
@@ -177,4 +178,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "guide" / "screenshots")
+    main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "guide" / "screenshots", sys.argv[2:])

@@ -776,5 +776,7 @@ def test_charts_beside_each_other_have_one_scale(open_report):
         left, right = tops()
         assert left > right, chart
         page.get_by_label("one scale for both").check()
+    said = plain(page.locator(".difference").inner_text())
+    assert "flat beside them: 0: I (60 % and 60 %)." in said, "a weak last part has a bar"
     notes = [plain(note) for note in page.locator(".chart .note").all_inner_texts()]
     assert notes == ["Not drawn, since the others would be flat beside it: 0: I 60 %."] * 2, "the last part is weak"

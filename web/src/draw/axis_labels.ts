@@ -26,11 +26,16 @@ const MIN_ROW_GAP = 13
 /** From the plot. */
 const DISTANCE = 8
 const SLANT = -Math.PI / 3
+/** What the height of a slanted line of text needs below its end. */
+const LINE = 8
 
-/** A text cut to about a width. */
+/** A text cut to a width. */
 function cutTo(context: CanvasRenderingContext2D, text: string, width: number): string {
   const all = context.measureText(text).width
-  return all <= width ? text : shorten(text, Math.floor((text.length * width) / all))
+  if (all <= width) return text
+  let n = Math.floor((text.length * width) / all)
+  while (n > 1 && context.measureText(shorten(text, n)).width > width) n--
+  return shorten(text, n)
 }
 
 /** How many columns share a label. */
@@ -60,7 +65,7 @@ export class LabelCanvas {
   }
 
   private showColumns(context: CanvasRenderingContext2D, { columns, below }: AxisLabels, plot: Window): void {
-    const longest = (below - DISTANCE) / Math.sin(-SLANT)
+    const longest = (below - DISTANCE - LINE) / Math.sin(-SLANT)
     const gap = plot.width / (plot.to - plot.from + 1)
     const step = labelStep(gap, MIN_COLUMN_GAP)
     for (let c = Math.ceil(plot.from / step) * step; c <= plot.to; c += step) {

@@ -41,7 +41,10 @@ function rowsOf(left: Pane, right: Pane): Rows {
       sizes: [size(left, i), size(right, j)],
     }),
   )
-  const isOutlier = ({ units: [i, j] }: Row) => left.outliers.value.has(i) && right.outliers.value.has(j)
+  const isOutlier = ({ units: [i, j] }: Row) =>
+    left.outliers.value.has(i) &&
+    right.outliers.value.has(j) &&
+    (left.beyond.value.includes(i) || right.beyond.value.includes(j))
   const maxSize = ({ sizes: [a, b] }: Row) => Math.max(Math.abs(a), Math.abs(b))
   const changed = ({ names: [a, b] }: Row) => (a === b ? 0 : 1)
   const nonzero = rows.filter((row) => maxSize(row) > 0)
