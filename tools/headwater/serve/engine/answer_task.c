@@ -20,8 +20,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-/* Tokens of a stream whose rows are computed together: each time all weights and values are read again. And tokens of an
- * answer whose request names no maximum. */
+/* Tokens whose rows are computed together: each time all weights and values are read again. The same for streams and for
+ * whole answers, whose numbers are then the same. And tokens of an answer whose request names no maximum. */
 enum { LIVE_ROWS = 32, DEFAULT_TOKENS = 1024 };
 
 typedef struct answering {
@@ -197,7 +197,7 @@ static bool make_explainer(answering *a, hw_error *err) {
     keeping.keep = HW_KEEP_METHODS;
     if (!a->r->cites) keeping.keep = HW_KEEP_RESULTS;
     keeping.on_rows = a->t->wants_events && a->r->cites ? on_rows : NULL;
-    keeping.interval = keeping.on_rows ? LIVE_ROWS : 0;
+    keeping.interval = LIVE_ROWS;
     keeping.ctx = a;
     if (hw_explainer_new(&a->explainer, &keeping, err) != HW_OK) return false;
     if (!a->r->cites) return true;
