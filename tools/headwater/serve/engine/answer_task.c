@@ -173,8 +173,16 @@ static void on_rows(void *ctx, size_t i, hw_attribution *rows) {
 
 /* ------------------------------------------------------------------ the run */
 
+/* The sentences of the documents are the columns: rows of all tokens of the prompt would be followed through the answer
+ * at many times the cost. */
 static void on_prompt(void *ctx, const hw_run *run) {
     answering *a = ctx;
+    hw_error err;
+    if (a->r->cites && hw_explainer_group(a->explainer, 0, a->documents.segments, &err) != HW_OK) {
+        a->t->error = err;
+        a->failed = true;
+        return;
+    }
     send(a, "prompt",
          json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)hw_run_n_prompt(run), "reused_tokens",
                    (json_int_t)hw_run_n_reused(run)));
