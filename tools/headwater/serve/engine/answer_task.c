@@ -20,8 +20,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-/* Tokens whose rows are computed together: each time all weights and values are read again. The same for streams and for
- * whole answers, whose numbers are then the same. And tokens of an answer whose request names no maximum. */
+/* Tokens whose rows are computed together: each time all weights and values are read again. The same for streams and
+ * for whole answers, whose numbers are then the same. And tokens of an answer whose request names no maximum. */
 enum { LIVE_ROWS = 32, DEFAULT_TOKENS = 1024 };
 
 typedef struct answering {
