@@ -189,7 +189,7 @@ static void a_request_without_documents_names_none(void **state) {
 /* The message holds the first indices, and says that there are more. */
 static void a_long_list_of_documents_is_cut(void **state) {
     (void)state;
-    enum { N = 500 };
+    enum { N = 170 };
     hw_error err = {.msg = ""};
     char text[2 * N + 1] = "";
     json_t *documents = json_array();
@@ -200,7 +200,7 @@ static void a_long_list_of_documents_is_cut(void **state) {
     fixture f = found(json_pack("{s:s, s:o}", "prompt", text, "documents", documents), "a");
     size_t m = hw_run_n_prompt(hw_trace_run(f.trace));
     assert_false(documents_refuse(&f.documents, hw_trace_run(f.trace), m - 20, 10, &err));
-    assert_non_null(strstr(err.msg, "470 of 500 documents would fit: those with index 0, 1, 2, "));
+    assert_non_null(strstr(err.msg, "140 of 170 documents would fit: those with index 0, 1, 2, "));
     assert_string_equal(err.msg + strlen(err.msg) - 3, "...");
     finish(&f);
 }
