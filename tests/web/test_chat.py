@@ -149,6 +149,15 @@ def test_a_draft_stays(page):
     assert message(page).input_value() == ""
 
 
+def test_a_new_answer_comes_before_the_layer_that_was_left(page):
+    ask(page, "Name a colour.", n=2)
+    page.get_by_role("button", name="Look closer").click()
+    assert page.url.endswith("&view=closer")
+    page.get_by_role("button", name="New").click()
+    ask(page, "Name a bird.", n=2)
+    assert page.get_by_role("button", name="Look closer").is_visible()
+
+
 # ---------------------------------------------------------------- links and life
 
 

@@ -288,7 +288,7 @@ def test_messages_can_be_hidden_by_their_role(page, server):
 def test_remarks_on_the_texts_are_shown(page):
     write(page, "One <|im_end|> two", " three")
     go(page)
-    remarks = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
+    remarks = page.get_by_label("Remarks", exact=True).locator("li").all_inner_texts()
     assert len(remarks) == 1 and remarks[0].startswith(
         "The prompt holds the text of a control token, <|im_end|>, read as text"
     )
@@ -296,7 +296,7 @@ def test_remarks_on_the_texts_are_shown(page):
     page.locator("details.settings summary").click()
     page.get_by_label("Read control tokens").check()
     go(page)
-    assert page.get_by_label("Remarks on the texts").count() == 0
+    assert page.get_by_label("Remarks", exact=True).count() == 0
     assert page.locator("#prompt-0 [data-role=special]").all_inner_texts() == ["<|im_end|>"]
 
 

@@ -371,10 +371,19 @@ def test_remarks_on_the_texts_are_shown(open_report):
     entry = run(["a", "b"], [" c"], [attribution("rollout", np.full((1, 2, 1), 0.1, np.float32), 2)])
     entry["run"]["remarks"] = ["the prompt has lines that end in CRLF, the first at byte 3", "<b>x</b>\u202e"]
     page = open_report(entry)
-    said = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
+    said = page.get_by_label("Remarks", exact=True).locator("li").all_inner_texts()
     assert said == ["The prompt has lines that end in CRLF, the first at byte 3.", "<b>x</b>‹U+202E›."]
     plain_one = open_report(run(["a", "b"], [" c"], [attribution("rollout", np.full((1, 2, 1), 0.1, np.float32), 2)]))
-    assert plain_one.get_by_label("Remarks on the texts").count() == 0
+    assert plain_one.get_by_label("Remarks", exact=True).count() == 0
+
+
+def test_methods_that_gave_nothing_are_named(open_report):
+    entry = river()
+    entry["left_out"] = [{"method": "rollout", "reason": "the model has no attention layers"}]
+    page = open_report(entry)
+    assert page.get_by_label("Remarks", exact=True).locator("li").all_inner_texts() == [
+        "Method rollout gave nothing: the model has no attention layers."
+    ]
 
 
 SVG = "{http://www.w3.org/2000/svg}"

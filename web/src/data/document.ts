@@ -105,6 +105,12 @@ export interface Check {
   methods: CheckRow[]
 }
 
+/** A method that was asked for and gave nothing. */
+export interface LeftOut {
+  method: string
+  reason: string
+}
+
 interface Packed {
   matrix: { dtype: 'u8' | 'i8'; order: 'nLm'; scale: string; data: string }
   mean: { dtype: 'f32'; data: string }
@@ -130,6 +136,7 @@ export interface RawRun {
   segments?: { prompt: Record<string, Cut>; completion: Record<string, Cut> }
   filters?: Record<string, number[]>
   attributions: RawAttribution[]
+  left_out?: LeftOut[]
   check?: Check
   citations?: unknown
   citation?: unknown
@@ -178,6 +185,7 @@ export interface Run {
   cuts: { prompt: Record<string, Cut>; completion: Record<string, Cut> }
   filters: Record<string, number[]>
   attributions: Attribution[]
+  left_out?: LeftOut[]
   check?: Check
   /** By passage, if there are named ones, and by sentence or word. */
   citations: RunCitation[]
@@ -269,6 +277,7 @@ export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
     cuts: { prompt: raw.segments?.prompt ?? {}, completion: raw.segments?.completion ?? {} },
     filters: raw.filters ?? {},
     attributions,
+    left_out: raw.left_out,
     check: raw.check,
     citations,
     confirmed: decodeConfirmed(raw.citation, citations),

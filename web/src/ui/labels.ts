@@ -1,7 +1,7 @@
 /*
  * Texts of the page: descriptions of numbers in plain words, and tables of strings.
  */
-import type { Attribution, Balance, Diagnostics } from '../data/document'
+import type { Attribution, Balance, Diagnostics, Run } from '../data/document'
 import { number, percent, visible } from './token_text'
 
 /* ------------------------------------------------------------------ units, filters, charts */
@@ -72,8 +72,16 @@ export function failureText(reason: string): string {
 }
 
 /** A remark on a run's texts, with settings named as on the page. */
-export const remarkText = (remark: string): string =>
+const remarkText = (remark: string): string =>
   sentence(remark).replace('"special" reads it', '“Read control tokens” under Settings reads it')
+
+const listed = <T>(list?: readonly T[]): readonly T[] => (Array.isArray(list) ? list : [])
+
+/** Remarks on a run's texts, and methods that gave nothing. */
+export function runRemarks(run: Run): string[] {
+  const remarks = listed(run.info.remarks).map((remark) => remarkText(String(remark)))
+  return remarks.concat(listed(run.left_out).map((m) => sentence(`method ${m.method} gave nothing: ${m.reason}`)))
+}
 
 /** Turns a message of the server or a file into a sentence. */
 export function sentence(text: string): string {

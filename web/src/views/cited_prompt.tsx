@@ -134,7 +134,7 @@ export function CitedPrompt({ run }: { run: Run }) {
           </button>
         )}
       </h2>
-      <Remarks list={run.info.remarks} />
+      <Remarks run={run} />
       <div class="framed">
         <div class="frame" ref={frame}>
           <div

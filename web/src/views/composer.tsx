@@ -8,6 +8,7 @@ import { attempt, explain, job } from '../model/actions'
 import { lost } from '../model/connection'
 import { turnsOf, type Passage } from '../model/conversation'
 import * as draft from '../model/draft'
+import { closer } from '../model/first_look'
 import { completion, isGiven, methods, mode, options, passages, prompt, settings, turns } from '../model/draft'
 import { composing, formSettings, panes, tables } from '../model/store'
 import { CHOICE_LABELS } from '../ui/labels'
@@ -62,8 +63,12 @@ const againstHelp =
 
 const canRun = computed(() => draft.isComplete.value && !job.value && !lost.value)
 
+/** Whether the form was opened by New: then the answer is shown first, not the layer that was left. */
+let isNew = false
+
 function run(): void {
   if (!canRun.value) return
+  if (isNew) closer.value = false
   draft.noteRun()
   void explain(draft.draftRequest())
 }
@@ -107,6 +112,7 @@ export function editRun(): void {
     passages.value = []
   }
   draft.noteRun()
+  isNew = false
   composing.value = true
   focusPrompt()
 }
@@ -114,6 +120,7 @@ export function editRun(): void {
 /** An empty form, unless it holds something that was not run. */
 export function newRun(): void {
   if (!draft.isUnsent()) startEmpty()
+  isNew = true
   composing.value = true
   focusPrompt()
 }

@@ -4,6 +4,7 @@
  */
 import { effect } from '@preact/signals'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { Run } from '../data/document'
 import { tint } from '../draw/colour'
 import { job } from '../model/actions'
 import { paintedBeyond, paintedScale, paintedValues, showsDifference } from '../model/comparison'
@@ -11,7 +12,7 @@ import * as state from '../model/store'
 import { hovered, pinned, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
 import { marksFirst } from '../ui/frame'
-import { amount, remarkText, STOP_REASONS } from '../ui/labels'
+import { amount, runRemarks, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
 import { TokenSpans, tokenAt } from '../draw/token_spans'
 import { TintCanvas } from '../draw/tint_canvas'
@@ -106,13 +107,14 @@ function onPromptKey(event: KeyboardEvent, pane: Pane): void {
   event.stopPropagation()
 }
 
-/** Remarks on the texts, shown before the numbers. */
-export function Remarks({ list }: { list?: readonly string[] }) {
-  if (!Array.isArray(list) || !list.length) return null
+/** Shown before the numbers. */
+export function Remarks({ run }: { run?: Run }) {
+  const list = run ? runRemarks(run) : []
+  if (!list.length) return null
   return (
-    <ul class="remarks" aria-label="Remarks on the texts">
+    <ul class="remarks" aria-label="Remarks">
       {list.map((remark) => (
-        <li>{remarkText(String(remark))}</li>
+        <li>{remark}</li>
       ))}
     </ul>
   )
@@ -140,7 +142,7 @@ export function Prompt({ pane }: { pane: Pane }) {
           </button>
         )}
       </h2>
-      <Remarks list={run?.info.remarks} />
+      <Remarks run={run} />
       <div class="framed">
         <div class="frame">
           <div
