@@ -202,8 +202,7 @@ static bool is_stopped(void *ctx) {
 static bool make_explainer(answering *a, hw_error *err) {
     hw_explainer_params keeping = hw_explainer_params_default();
     hw_method_params settings;
-    keeping.keep = HW_KEEP_METHODS;
-    if (!a->r->cites) keeping.keep = HW_KEEP_RESULTS;
+    keeping.keep = HW_KEEP_RESULTS;
     keeping.on_rows = a->t->wants_events && a->r->cites ? on_rows : NULL;
     keeping.interval = LIVE_ROWS;
     keeping.ctx = a;
