@@ -102,7 +102,7 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
             {...FOCUS}
             name="name"
             aria-label="New name"
-            value={title}
+            defaultValue={title}
             onKeyDown={(e) => onEscape(e, () => ((renaming.value = null), focusOn(run.id, 'rename')))}
           />
           <button type="submit">Save</button>
