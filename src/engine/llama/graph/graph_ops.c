@@ -30,13 +30,21 @@ hw_source_kind hw__recurrent_kind(const struct ggml_tensor *t) {
     }
 }
 
+int hw__recurrent_state(const struct ggml_tensor *t) {
+    switch (t->op) {
+    case GGML_OP_GATED_DELTA_NET: return 5;
+    case GGML_OP_GATED_LINEAR_ATTN: return 4;
+    case GGML_OP_RWKV_WKV7: return 6;
+    case GGML_OP_SSM_SCAN: return 0;
+    default: return -1;
+    }
+}
+
 /* The block of a recurrent operation, from the name of the state or the weights that it reads. */
 int hw__recurrent_block(const struct ggml_tensor *t) {
     static const char *const prefixes[] = {"cache_s_l", "cache_r_l", "conv_states_all-"}; /* Kimi renames its cache */
-    const struct ggml_tensor *from = t->src[t->op == GGML_OP_GATED_DELTA_NET     ? 5
-                                            : t->op == GGML_OP_GATED_LINEAR_ATTN ? 4
-                                            : t->op == GGML_OP_RWKV_WKV7         ? 6
-                                                                                 : 0];
+    int state = hw__recurrent_state(t);
+    const struct ggml_tensor *from = t->src[state < 0 ? 0 : state];
     for (int steps = 0; from && steps < 16; steps++) {
         const char *name = from->view_src ? from->view_src->name : from->name;
         for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {

@@ -441,12 +441,8 @@ void hw__recurrent_begin(hw__llama_engine *e) {
 /* The tensor whose memory a source is, if the source is read and no weight; NULL otherwise. */
 static struct ggml_tensor *node_of_source(const struct ggml_tensor *op, int i) {
     enum { IDS = 6 }; /* of a scan */
-    int state = op->op == GGML_OP_GATED_DELTA_NET     ? 5
-                : op->op == GGML_OP_GATED_LINEAR_ATTN ? 4
-                : op->op == GGML_OP_RWKV_WKV7         ? 6
-                : op->op == GGML_OP_SSM_SCAN          ? 0
-                                                      : -1;
-    struct ggml_tensor *t = i == state || (op->op == GGML_OP_SSM_SCAN && i == IDS) ? NULL : op->src[i];
+    bool ids = op->op == GGML_OP_SSM_SCAN && i == IDS;
+    struct ggml_tensor *t = ids || i == hw__recurrent_state(op) ? NULL : op->src[i];
     if (t && t->view_src) t = t->view_src;
     return t && !hw__is_weight(t) ? t : NULL;
 }
