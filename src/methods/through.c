@@ -55,8 +55,7 @@ typedef struct parts {
     const hw_attribution *inner;
     size_t i, t;      /* row of inner; completion token that it explains */
     size_t n_columns; /* columns of the prompt, which precede those of the completion */
-    bool
-        both_sides; /* parts of the completion and the model count by their size, whichever of two tokens they raised */
+    bool both_sides;  /* parts of the completion and the model count by size, whichever of two tokens they raised */
     double embedding; /* embedding of the row's own token, summed over layers with its column; 0 if unknown */
     ptrdiff_t own;    /* column of the row's own token; -1: outside all columns */
 } parts;
