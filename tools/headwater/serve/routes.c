@@ -51,7 +51,8 @@ static answer handle_runs(call *c) {
         int64_t job = queue_job_of(c->server->queue, json_integer_value(json_object_get(run, "id")));
         if (job && json_object_set_new(run, "job", json_integer((json_int_t)job)) != 0) {
             json_decref(list);
-            list = NULL;
+            error_set(&err, HW_ERR_MEMORY, "no memory for the list of runs");
+            return answer_error(&err);
         }
     }
     return list ? answer_json(200, list) : answer_error(&err);
@@ -64,8 +65,6 @@ static answer handle_request(call *c) {
     if (!text) return answer_error(&err);
     return answer_bytes(200, text, strlen(text), MHD_RESPMEM_MUST_FREE, "application/json");
 }
-
-static answer handle_news(call *c) { return stream_news(c); }
 
 static answer handle_run(call *c) {
     hw_error err;
@@ -111,7 +110,7 @@ static const route routes[] = {
     {"POST", "/api/explain", handle_explain, true, "run the model on a prompt and explain the completion"},
     {"POST", "/api/jobs/{id}/stop", handle_stop, false, "end a job; tokens so far are explained and saved"},
     {"GET", "/api/jobs/{id}/events", handle_job_events, false, "what a job has sent so far, and then the rest"},
-    {"GET", "/api/events", handle_news, false, "what changes in the list of runs, as it changes"},
+    {"GET", "/api/events", stream_news, false, "what changes in the list of runs, as it changes"},
     {"GET", "/api/runs", handle_runs, false, "the saved runs, newest first"},
     {"GET", "/api/runs/{id}", handle_run, false, "a saved run, whole"},
     {"GET", "/api/runs/{id}/request", handle_request, false, "the request that a run was made by"},
