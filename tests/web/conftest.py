@@ -4,9 +4,11 @@ $HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models;
 test opens must end without an error on its console, and reports without a request to anything but their own file.
 """
 
+import contextlib
 import hashlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -101,12 +103,33 @@ class Server:
         self.process.wait(timeout=HANG_S)
 
 
-@pytest.fixture(scope="session")
-def server(program, smollm, tmp_path_factory):
-    running = Server(program, smollm, tmp_path_factory.mktemp("serve"))
+@contextlib.contextmanager
+def serving(program, model, folder):
+    running = Server(program, model, folder)
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def server(program, smollm, tmp_path_factory):
+    with serving(program, smollm, tmp_path_factory.mktemp("serve")) as running:
+        yield running
+
+
+@pytest.fixture
+def apart(program, smollm, tmp_path):
+    """A server of its own, for a test that ends it or its engine."""
+    with serving(program, smollm, tmp_path) as running:
+        yield running
+
+
+def until(page, true):
+    """Until `true` holds: a function, or an expression for the page, whose policy forbids wait_for_function()."""
+    end = time.monotonic() + patience(60)
+    while not (page.evaluate(true) if isinstance(true, str) else true()):
+        assert time.monotonic() < end, f"never true: {true}"
+        page.wait_for_timeout(50)
 
 
 # ---------------------------------------------------------------- what a person sees

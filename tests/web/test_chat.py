@@ -2,11 +2,9 @@
 stays when the page is loaded again, or the server is lost."""
 
 import re
-import time
 
 import pytest
-from conftest import Server, accessibility_faults, plain
-from patience import patience
+from conftest import accessibility_faults, plain, until
 
 QUESTION = ("The library of Milltown opens at nine. The head librarian is Maria Gomez. The bakery sells rye bread.\n"
             "Who is the head librarian?")
@@ -55,13 +53,6 @@ def answer(page):
 
 def prompt_of(page):
     return plain(page.locator("#cited-prompt").inner_text())
-
-
-def until(page, true):
-    end = time.monotonic() + patience(60)
-    while not true():
-        assert time.monotonic() < end
-        page.wait_for_timeout(50)
 
 
 def test_a_plain_question_is_answered_and_goes_on_at_the_limit(page):
@@ -159,15 +150,6 @@ def test_a_new_answer_comes_before_the_layer_that_was_left(page):
 
 
 # ---------------------------------------------------------------- links and life
-
-
-@pytest.fixture
-def apart(program, smollm, tmp_path):
-    """A server of its own, since it will be stopped and started."""
-    running = Server(program, smollm, tmp_path)
-    running.start()
-    yield running
-    running.stop()
 
 
 def test_a_run_goes_on_when_the_page_is_loaded_again(page, open_page, server):

@@ -6,15 +6,14 @@ import os
 import pathlib
 import re
 import signal
-import time
 import urllib.request
 import zlib
 
 import numpy as np
 import pytest
 from browser import until_painted
-from conftest import Server, accessibility_faults, plain, raw_text, sources, tint_of, token
-from patience import HANG_S, patience
+from conftest import accessibility_faults, plain, raw_text, sources, tint_of, token, until
+from patience import HANG_S
 
 CLOSER = "#view=closer"
 NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: Where is the key?\nAnswer: in the"
@@ -38,14 +37,6 @@ def write(page, prompt, completion=None, n=8):
         settings.locator("summary").click()
     if completion is None:
         page.get_by_label("Tokens", exact=True).fill(str(n))
-
-
-def until(page, question):
-    """wait_for_function() has the page evaluate text, which its policy forbids."""
-    end = time.monotonic() + patience(60)
-    while not page.evaluate(question):
-        assert time.monotonic() < end, f"never true: {question}"
-        page.wait_for_timeout(50)
 
 
 def go(page):
@@ -302,15 +293,6 @@ def test_remarks_on_the_texts_are_shown(page):
     go(page)
     assert page.get_by_label("Remarks", exact=True).count() == 0
     assert page.locator("#prompt-0 [data-role=special]").all_inner_texts() == ["<|im_end|>"]
-
-
-@pytest.fixture
-def apart(program, smollm, tmp_path):
-    """A server of its own, since its engine will be killed."""
-    running = Server(program, smollm, tmp_path)
-    running.start()
-    yield running
-    running.stop()
 
 
 def engine_of(server):
